@@ -1,0 +1,47 @@
+"""`python -m backend COMMAND`: the backend's features for people, farms and the add-on."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from backend.errors import Cancelled, KineliftError
+
+COMMANDS = {
+    "serve": ("backend.service.server", "answer the add-on over stdin/stdout (JSON-RPC)"),
+    "packs": ("backend.packs.catalogue", "list the model packs"),
+    "generate": ("backend.mas.generate", "generate 3D motions with a pack"),
+    "fit": ("backend.fitting.fit", "fit a motion to an armature"),
+    "project": ("backend.training.project", "make a folder of 2D motions from 3D motion files"),
+    "train": ("backend.training.train", "train a pack on a folder of 2D motions"),
+    "evaluate": ("backend.evaluation.evaluate", "print the tables of the papers for a pack"),
+    "import-mas": ("backend.packs.import_mas", "make a pack from an official MAS checkpoint"),
+    "bench": ("backend.evaluation.bench", "measure the sampler against the reference mode"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; returns its exit code. A KineliftError becomes one readable line and exit code 1."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="python -m backend", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, description) in COMMANDS.items():
+        command = commands.add_parser(name, help=description, description=description)
+        if argv and argv[0] == name:  # only the chosen command pays for its imports
+            implementation = importlib.import_module(module)
+            implementation.add_arguments(command)
+            command.set_defaults(run=implementation.run)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except KineliftError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (Cancelled, KeyboardInterrupt):
+        print("cancelled", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

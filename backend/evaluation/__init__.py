@@ -1,0 +1,1 @@
+"""Metrics, the feature VAE, the papers' tables and benchmarks."""

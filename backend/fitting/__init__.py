@@ -1,0 +1,1 @@
+"""Fitting joint positions to an armature's rest pose."""

@@ -1,0 +1,1 @@
+"""Multi-view Ancestral Sampling (Kapon et al., CVPR 2024)."""

@@ -1,0 +1,1 @@
+"""From 3D or 2D motion files to a trained pack."""

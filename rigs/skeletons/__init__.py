@@ -1,0 +1,69 @@
+"""Skeletons: which joints a motion has, how they hang together, and which role each plays."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Joints in network order. `parents` are indices with -1 for the root; `objects` (a ball) are keypoints outside
+    the tree; `mirror` pairs the left and right joints; `roles` maps joint names to the field's roles; `feet` are the
+    joints that stand on the floor."""
+
+    name: str
+    title: str
+    joints: tuple[str, ...]
+    parents: tuple[int, ...]
+    objects: tuple[str, ...]
+    root: str
+    feet: tuple[str, ...]
+    mirror: tuple[tuple[str, str], ...]
+    roles: dict[str, str]
+
+    @property
+    def keypoints(self) -> tuple[str, ...]:
+        """All points a 2D model sees: joints, then objects."""
+        return self.joints + self.objects
+
+    @property
+    def mirror_order(self) -> list[int]:
+        """Index list [J+K] that swaps left and right keypoints."""
+        other = {a: b for a, b in self.mirror} | {b: a for a, b in self.mirror}
+        return [self.keypoints.index(other.get(name, name)) for name in self.keypoints]
+
+    @property
+    def bones(self) -> list[tuple[int, int]]:
+        """(parent, child) joint index pairs."""
+        return [(parent, child) for child, parent in enumerate(self.parents) if parent >= 0]
+
+
+def skeleton_names() -> list[str]:
+    """Names of the shipped skeletons, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+@lru_cache
+def load_skeleton(name: str) -> Skeleton:
+    """Reads `rigs/skeletons/NAME.toml`. Raises ValueError naming the file, the spot and the remedy."""
+    path = FOLDER / f"{name}.toml"
+    if name not in skeleton_names():
+        raise ValueError(f"There is no skeleton {name!r}. Choose one of: {', '.join(skeleton_names())}.")
+    with path.open("rb") as file:
+        data = tomllib.load(file)
+    joints = data["joints"]
+    if len(data["parents"]) != len(joints):
+        raise ValueError(f"{path}: 'parents' has {len(data['parents'])} entries for {len(joints)} joints. Give each joint one parent.")
+    for child, parent in enumerate(data["parents"]):
+        if not -1 <= parent < child and parent != -1:
+            raise ValueError(f"{path}: joint {joints[child]!r} comes before its parent. List parents first.")
+    for name_ in [data["root"], *data["feet"], *data["roles"], *(n for pair in data["mirror"] for n in pair)]:
+        if name_ not in joints:
+            raise ValueError(f"{path}: {name_!r} is not in 'joints'. Correct the name.")
+    return Skeleton(name, data["title"], tuple(joints), tuple(data["parents"]), tuple(data["objects"]), data["root"],
+                    tuple(data["feet"]), tuple(tuple(pair) for pair in data["mirror"]), dict(data["roles"]))
