@@ -1,0 +1,53 @@
+"""2D motions: what a 2D model is trained on, seen from one camera each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from backend.errors import KineliftError
+from backend.motion.files import write_npz
+
+
+@dataclass
+class Motion2DSet:
+    """Many 2D motions of one skeleton, padded to the longest.
+
+    keypoints [N,T,J,2] (x right, y up, in the pack's units, centred as the pack's card says); confidences [N,T,J] in 0..1,
+    0 for a missed point; lengths [N]; sources [N]: the clip each comes from; skeleton; fps.
+    """
+
+    keypoints: np.ndarray
+    confidences: np.ndarray
+    lengths: np.ndarray
+    sources: list[str]
+    skeleton: str
+    fps: float
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def save(self, path: Path | str) -> Path:
+        """Writes the set as one .npz; float16 keeps a millimetre at a body's size."""
+        return write_npz(path, {
+            "keypoints": self.keypoints.astype(np.float16), "confidences": (self.confidences * 255).round().astype(np.uint8),
+            "lengths": self.lengths.astype(np.int32), "sources": np.array(self.sources), "skeleton": np.array(self.skeleton), "fps": np.float64(self.fps)})
+
+    @classmethod
+    def load(cls, path: Path | str) -> Motion2DSet:
+        """Reads a set. Raises KineliftError naming the file, the motion and the remedy."""
+        path = Path(path)
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                keypoints, confidences = data["keypoints"].astype(np.float32), data["confidences"].astype(np.float32) / 255
+                loaded = cls(keypoints, confidences, data["lengths"].astype(np.int64), [str(s) for s in data["sources"]], str(data["skeleton"]), float(data["fps"]))
+        except FileNotFoundError:
+            raise KineliftError("there is no such file", "Make 2D motions with `python -m backend project`", str(path), "missing-file") from None
+        except Exception as error:
+            raise KineliftError(f"this is not a readable set of 2D motions ({error})", "Make it again with `python -m backend project`", str(path), "bad-motion") from error
+        bad = np.argwhere(~np.isfinite(keypoints).all(axis=(1, 2, 3)))
+        if len(bad):
+            raise KineliftError(f"motion {bad[0][0]} ({loaded.sources[bad[0][0]]}) holds a value that is not a number", "Give missed points confidence 0 and a finite place", str(path), "bad-motion")
+        return loaded

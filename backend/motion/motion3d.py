@@ -1,0 +1,119 @@
+"""Motion3D: joint and object positions over time, and its file."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from backend.errors import KineliftError
+from backend.motion.files import write_npz
+
+
+@dataclass
+class Motion3D:
+    """A 3D motion in Blender's world: right-handed, Z up, metres, facing -Y.
+
+    positions [T,J,3]; joint_names [J]; parents [J] (-1 root, parents before children); fps; skeleton: a name in
+    rigs/skeletons or ""; object_names [K] with object_positions [T,K,3]; rotations [T,J,4] (w,x,y,z, world) or None;
+    provenance: how it was made (pack, seed, settings, version).
+    """
+
+    positions: np.ndarray
+    joint_names: list[str]
+    parents: list[int]
+    fps: float
+    skeleton: str = ""
+    object_names: list[str] = field(default_factory=list)
+    object_positions: np.ndarray | None = None
+    rotations: np.ndarray | None = None
+    provenance: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.validate("motion")
+
+    @property
+    def frames(self) -> int:
+        return len(self.positions)
+
+    def validate(self, place: str) -> None:
+        """Raises KineliftError naming `place` when shapes disagree or a value is not finite."""
+
+        def bad(message: str, remedy: str):
+            raise KineliftError(message, remedy, place, "bad-motion")
+
+        joints = len(self.joint_names)
+        if self.positions.ndim != 3 or self.positions.shape[1:] != (joints, 3):
+            bad(f"'positions' has shape {list(self.positions.shape)} for {joints} joints", "Write it as [frames, joints, 3]")
+        if not len(self.positions):
+            bad("the motion has no frames", "Use a motion with at least one frame")
+        if len(self.parents) != joints:
+            bad(f"'parents' has {len(self.parents)} entries for {joints} joints", "Give each joint one parent, -1 for the root")
+        for child, parent in enumerate(self.parents):
+            if not (parent == -1 or 0 <= parent < child):
+                bad(f"parent {parent} of joint {self.joint_names[child]!r} does not come before it", "List parents first")
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            bad(f"fps is {self.fps}", "Write the frame rate as a positive number")
+        for name, array, count in (("positions", self.positions, joints), ("object_positions", self.object_positions, len(self.object_names))):
+            if array is None:
+                if count:
+                    bad("object names without 'object_positions'", "Write both or neither")
+                continue
+            if array.shape != (self.frames, count, 3):
+                bad(f"'{name}' has shape {list(array.shape)}, not [{self.frames}, {count}, 3]", "Give every frame every point")
+            if not np.isfinite(array).all():
+                frame, point = np.argwhere(~np.isfinite(array))[0][:2]
+                bad(f"'{name}' is not a number at frame {frame}, point {point}", "Fill or cut that frame")
+        if self.rotations is not None and self.rotations.shape != (self.frames, joints, 4):
+            bad(f"'rotations' has shape {list(self.rotations.shape)}", f"Write it as [{self.frames}, {joints}, 4]")
+
+    def save(self, path: Path | str) -> Path:
+        """Writes the motion file (to a temporary name first, so that a crash leaves no half file)."""
+        arrays = {
+            "positions": self.positions.astype(np.float32),
+            "joint_names": np.array(self.joint_names),
+            "parents": np.array(self.parents, np.int32),
+            "fps": np.float64(self.fps),
+            "skeleton": np.array(self.skeleton),
+            "provenance": np.array(json.dumps(self.provenance)),
+        }
+        if self.object_positions is not None:
+            arrays["object_names"] = np.array(self.object_names)
+            arrays["object_positions"] = self.object_positions.astype(np.float32)
+        if self.rotations is not None:
+            arrays["rotations"] = self.rotations.astype(np.float32)
+        return write_npz(path, arrays)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Motion3D:
+        """Reads a motion file without running code from it. Raises KineliftError naming the file and the remedy."""
+        path = Path(path)
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                arrays = {key: data[key] for key in data.files}
+        except FileNotFoundError:
+            raise KineliftError("there is no such file", "Check the path", str(path), "missing-file") from None
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise KineliftError(f"this is not a readable motion file ({error})", "Use a .npz written by Kinelift", str(path), "bad-motion") from error
+        missing = [key for key in ("positions", "joint_names", "parents", "fps") if key not in arrays]
+        if missing:
+            raise KineliftError(f"the motion file lacks {', '.join(missing)}", "Use a .npz written by Kinelift", str(path), "bad-motion")
+        try:
+            return cls(
+                positions=arrays["positions"].astype(np.float64),
+                joint_names=[str(name) for name in arrays["joint_names"]],
+                parents=[int(parent) for parent in arrays["parents"]],
+                fps=float(arrays["fps"]),
+                skeleton=str(arrays.get("skeleton", "")),
+                object_names=[str(name) for name in arrays.get("object_names", [])],
+                object_positions=arrays["object_positions"].astype(np.float64) if "object_positions" in arrays else None,
+                rotations=arrays["rotations"].astype(np.float64) if "rotations" in arrays else None,
+                provenance=json.loads(str(arrays["provenance"])) if "provenance" in arrays else {},
+            )
+        except KineliftError as error:
+            raise KineliftError(error.message, error.remedy, str(path), error.code) from None
+        except (TypeError, ValueError) as error:
+            raise KineliftError(f"the motion file holds the wrong kind of data ({error})", "Use a .npz written by Kinelift", str(path), "bad-motion") from error
