@@ -1,0 +1,129 @@
+"""A domain: which clips a pack learns from, how their joints become keypoints, and how cameras see them. A TOML file."""
+
+from __future__ import annotations
+
+import fnmatch
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import resample_poly
+from scipy.spatial.transform import Rotation
+
+from backend.errors import KineliftError
+from rigs import Skeleton, load_skeleton
+
+DOMAINS = Path(__file__).parent / "domains"
+
+
+@dataclass
+class Clip:
+    """A 3D clip on the domain's skeleton: keypoints [T,J+K,3] metres, Z up; seen [J+K] False where the recording has no
+    such point; source: index into the domain's sources."""
+
+    name: str
+    keypoints: np.ndarray
+    seen: np.ndarray
+    source: int
+
+
+@dataclass
+class Domain:
+    """A parsed domain file. `settings` is the TOML as it stands; `skeleton` the one it names."""
+
+    name: str
+    path: Path
+    settings: dict
+    skeleton: Skeleton
+
+    @classmethod
+    def load(cls, name_or_path: str) -> Domain:
+        """Reads a shipped domain by name or a user's file by path; errors name the file, the spot and the remedy."""
+        path = Path(name_or_path)
+        if path.suffix != ".toml":
+            path = DOMAINS / f"{name_or_path}.toml"
+        if not path.is_file():
+            known = ", ".join(sorted(entry.stem for entry in DOMAINS.glob("*.toml")))
+            raise KineliftError("there is no such domain", f"Name a .toml file or one of: {known}", str(name_or_path), "missing-file")
+        try:
+            settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise KineliftError(f"this is not valid TOML ({error})", "Correct that line", str(path), "bad-domain") from error
+        for key in ("title", "skeleton", "fps", "centring", "seconds", "camera", "detector", "sources", "joints"):
+            if key not in settings:
+                raise KineliftError(f"'{key}' is missing", "Add it; the shipped domains show how", str(path), "bad-domain")
+        try:
+            skeleton = load_skeleton(settings["skeleton"])
+        except ValueError as error:
+            raise KineliftError(str(error).rstrip("."), "Correct 'skeleton'", str(path), "bad-domain") from error
+        for index, source in enumerate(settings["sources"]):
+            if source.get("joints") not in settings["joints"]:
+                raise KineliftError(f"source {index + 1} uses the joint table {source.get('joints')!r}, which is not there", f"Add [joints.{source.get('joints')}]", str(path), "bad-domain")
+        for table, joints in settings["joints"].items():
+            missing = [joint for joint in skeleton.joints if joint not in joints]
+            if missing:
+                raise KineliftError(f"[joints.{table}] lacks {', '.join(missing)}", "Say which joints make them", str(path), "bad-domain")
+        return cls(path.stem, path, settings, skeleton)
+
+    def clips(self, data: Path, split: str) -> list[Clip]:
+        """All clips of a split ("train" or "test") found under `data`; a file without a split counts as train."""
+        found = []
+        for index, source in enumerate(self.settings["sources"]):
+            for path in sorted(data.glob(source["files"])):
+                if not any(fnmatch.fnmatch(path.name, pattern) for pattern in source.get("exclude", [])):
+                    clip = self._read(path, source, index, split)
+                    if clip is not None:
+                        found.append(clip)
+        if not found:
+            raise KineliftError(f"no {split} clip of the domain {self.name!r} was found", "Point --data at the folder that holds the motion files", str(data), "missing-file")
+        return found
+
+    def _read(self, path: Path, source: dict, index: int, split: str) -> Clip | None:
+        with np.load(path, allow_pickle=False) as data:
+            if str(data["split"]) != split if "split" in data else split != "train":
+                return None
+            names = [str(name) for name in data["joint_names"]]
+            positions = data["positions"].astype(np.float64)
+            turns = None
+            keypoints = np.zeros((len(positions), len(self.skeleton.keypoints), 3))
+            seen = np.ones(len(self.skeleton.keypoints), bool)
+            table = self.settings["joints"][source["joints"]]
+            for column, keypoint in enumerate(self.skeleton.joints):
+                rule = table[keypoint]
+                wanted = [rule["joint"]] if isinstance(rule, dict) else rule
+                for joint in wanted:
+                    if joint not in names:
+                        raise KineliftError(f"joint {joint!r} of [joints.{source['joints']}] is not in the clip", "Correct the joint table", f"{self.path}, {path}", "bad-domain")
+                keypoints[:, column] = np.mean([positions[:, names.index(joint)] for joint in wanted], axis=0)
+                if isinstance(rule, dict):
+                    if turns is None:
+                        turns = data["rotations"], data["rest_rotations"]
+                    joint = names.index(rule["joint"])
+                    turn = Rotation.from_quat(turns[0][:, joint], scalar_first=True) * Rotation.from_quat(turns[1][joint], scalar_first=True).inv()
+                    keypoints[:, column] += turn.apply(rule["offset"])
+            for column, name in enumerate(self.skeleton.objects, len(self.skeleton.joints)):
+                objects = [str(o) for o in data["object_names"]] if "object_names" in data else []
+                if name in table and table[name]["object"] in objects:
+                    keypoints[:, column] = data["object_positions"][:, objects.index(table[name]["object"])]
+                else:
+                    seen[column] = False
+            cut = data["suspicious_frames"] if "suspicious_frames" in data and str(data["quality"]) == "suspicious" else []
+            keypoints = _longest_run(keypoints, np.asarray(cut, int))
+            keypoints = _resample(keypoints, float(data["fps"]), self.settings["fps"])
+        return Clip(f"{path.parent.name}/{path.stem}", keypoints, seen, index)
+
+
+def _longest_run(frames: np.ndarray, cut: np.ndarray) -> np.ndarray:
+    """The longest stretch of frames without a cut one."""
+    edges = np.concatenate([[-1], np.sort(cut[(cut >= 0) & (cut < len(frames))]), [len(frames)]])
+    longest = int(np.argmax(np.diff(edges)))
+    return frames[edges[longest] + 1 : edges[longest + 1]]
+
+
+def _resample(frames: np.ndarray, fps: float, target: float) -> np.ndarray:
+    """Every n-th frame where the rates divide, else band-limited resampling; frames [T,J,3]."""
+    ratio = fps / target
+    if abs(ratio - round(ratio)) < 1e-6 and ratio >= 1:
+        return frames[:: round(ratio)]
+    return resample_poly(frames, round(target * 100), round(fps * 100), axis=0, padtype="line")

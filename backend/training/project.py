@@ -1,0 +1,108 @@
+"""From 3D clips to what one camera sees of each: the 2D motions a model is trained on.
+
+A pass takes every chosen clip once and films it with one camera; no clip of a pass is seen from two sides, so the
+model learns from 2D alone.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+
+from backend.motion.cameras import project_perspective, view_axes
+from backend.motion.motion2d import Motion2DSet
+from backend.training.domain import Clip, Domain
+from backend.training.stitching import MotionGraph
+
+
+def centre(keypoints: np.ndarray, root: int, settings: dict) -> np.ndarray:
+    """Keypoints [T,J,3] moved as the domain's `centring` says: "root" puts the root at the origin in every frame,
+    "root-horizontal" keeps heights and takes `centre_height` off them."""
+    centred = keypoints - keypoints[:, root : root + 1]
+    if settings["centring"] == "root-horizontal":
+        centred[..., 2] = keypoints[..., 2] - settings["centre_height"]
+    return centred
+
+
+def film(keypoints: np.ndarray, seen: np.ndarray, domain: Domain, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One random camera's view of a clip, as a detector reports it.
+
+    Args: keypoints [T,J,3] metres; seen [J].
+    Returns: 2D keypoints [T,J,2] in the domain's units and confidences [T,J].
+    """
+    settings, skeleton = domain.settings, domain.skeleton
+    camera, detector = settings["camera"], settings["detector"]
+    centred = centre(keypoints, skeleton.joints.index(skeleton.root), settings)
+    if rng.random() < 0.5:
+        centred = centred[:, skeleton.mirror_order] * [-1, 1, 1]
+        seen = seen[skeleton.mirror_order]
+    azimuth, elevation = rng.uniform(-math.pi, math.pi), rng.uniform(*camera["elevation"])
+    axes = view_axes(torch.tensor(azimuth), torch.tensor(elevation)).double()
+    confidence = np.broadcast_to(seen, centred.shape[:2]).astype(np.float32).copy()
+    for column in range(len(skeleton.joints), len(skeleton.keypoints)):
+        lost = np.linalg.norm(centred[:, column], axis=-1) > detector["lost_object"]
+        confidence[lost, column] = 0
+    safe = np.where(confidence[..., None] > 0, centred, 0.0)
+    flat = project_perspective(torch.from_numpy(safe), axes, camera["distance"], camera["scale"]).numpy()
+    noise = gaussian_filter1d(rng.standard_normal(flat.shape), 1.0, axis=0) * 1.9  # the filter leaves 0.53 of the spread
+    flat = flat + noise * detector["noise"] / camera["scale"]
+    for frame, column in np.argwhere(rng.random(confidence.shape) < detector["miss"]):
+        confidence[frame : frame + int(rng.integers(1, 6)), column] = 0
+    return flat * (confidence[..., None] > 0), confidence
+
+
+def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: bool, report=lambda fraction, message: None) -> Motion2DSet:
+    """Films `motions` clips drawn by the sources' shares. With `stitch`, sources that ask for it are chained to the
+    domain's longest duration. Returns the 2D set, padded with zeros."""
+    rng = np.random.default_rng(seed)
+    settings = domain.settings
+    most = round(settings["seconds"]["max"] * settings["fps"])
+    least = round(settings["seconds"]["min"] * settings["fps"]) if stitch else 2
+    by_source = [[clip for clip in clips if clip.source == i] for i in range(len(settings["sources"]))]
+    shares = np.array([source["share"] if by_source[i] else 0.0 for i, source in enumerate(settings["sources"])])
+    graphs = {i: MotionGraph(by_source[i], domain.skeleton) for i, source in enumerate(settings["sources"])
+              if stitch and source.get("stitch") and by_source[i]}
+    keypoints = np.zeros((motions, most, len(domain.skeleton.keypoints), 2), np.float32)
+    confidences = np.zeros(keypoints.shape[:3], np.float32)
+    lengths, names = np.zeros(motions, np.int64), []
+    while len(names) < motions:
+        source = int(rng.choice(len(shares), p=shares / shares.sum()))
+        clip = by_source[source][int(rng.integers(len(by_source[source])))]
+        body = graphs[source].walk(most, rng) if source in graphs else clip.keypoints
+        if len(body) > most:
+            start = int(rng.integers(len(body) - most + 1))
+            body = body[start : start + most]
+        if len(body) < least and stitch and source in graphs:
+            continue
+        flat, confidence = film(body, clip.seen, domain, rng)
+        row = len(names)
+        keypoints[row, : len(body)], confidences[row, : len(body)], lengths[row] = flat, confidence, len(body)
+        names.append(settings["sources"][source]["name"] if source in graphs else clip.name)
+        if row % 50 == 0:
+            report(row / motions, f"{row} of {motions} motions filmed")
+    return Motion2DSet(keypoints, confidences, lengths, names, domain.skeleton.name, settings["fps"])
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--domain", required=True, help="a shipped domain's name or a .toml file")
+    parser.add_argument("--data", type=Path, required=True, help="the folder the domain's paths start from")
+    parser.add_argument("--to", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--motions", type=int, default=6000, help="how many training motions")
+    parser.add_argument("--test-motions", type=int, default=1024, help="how many test motions")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run(arguments) -> int:
+    domain = Domain.load(arguments.domain)
+    for split, motions in (("train", arguments.motions), ("test", arguments.test_motions)):
+        clips = domain.clips(arguments.data, split)
+        made = project(domain, clips, motions, arguments.seed + (split == "test"), stitch=True,
+                       report=lambda fraction, message: print(f"\r{split}: {message}", end="", flush=True) if sys.stdout.isatty() else None)
+        made.save(arguments.to / f"{split}.npz")
+        print(f"{split}: {len(clips)} clips -> {motions} motions, {made.lengths.mean() / made.fps:.1f} s on average, {arguments.to / split}.npz")
+    return 0
