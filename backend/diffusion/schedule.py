@@ -32,16 +32,16 @@ class Schedule:
         abar = torch.as_tensor(self.abar, dtype=x0.dtype, device=x0.device)[t].view(-1, *[1] * (x0.ndim - 1))
         return abar.sqrt() * x0 + (1 - abar).sqrt() * noise
 
-    def posterior(self, t: int, s: int) -> tuple[float, float, float]:
-        """q(x_s | x_t, x0) for s < t, any stride: coefficients of x0 and x_t, and the standard deviation.
+    def step(self, t: int, s: int, eta: float = 1.0) -> tuple[float, float, float]:
+        """From x_t to x_s, any stride: coefficients of x0 and x_t, and the standard deviation of the fresh noise.
 
-        s = t - 1 gives the ancestral step of the paper; s = -1 means the clean signal.
+        eta = 1 is the posterior q(x_s | x_t, x0), which with s = t - 1 is the paper's ancestral step; eta = 0 is the
+        deterministic step of DDIM (Song et al. 2021, eq. 12).
         """
-        abar_s = self.abar[s] if s >= 0 else 1.0
-        alpha = self.abar[t] / abar_s
-        rest = 1 - self.abar[t]
-        return (math.sqrt(abar_s) * (1 - alpha) / rest, math.sqrt(alpha) * (1 - abar_s) / rest,
-                math.sqrt((1 - alpha) * (1 - abar_s) / rest))
+        abar_t, abar_s = float(self.abar[t]), float(self.abar[s])
+        deviation = eta * math.sqrt((1 - abar_s) / (1 - abar_t) * (1 - abar_t / abar_s))
+        of_x_t = math.sqrt(max(0.0, 1 - abar_s - deviation**2) / (1 - abar_t))
+        return math.sqrt(abar_s) - of_x_t * math.sqrt(abar_t), of_x_t, deviation
 
     def strided(self, calls: int) -> list[int]:
         """`calls` steps from the noisiest down to 1, evenly spread. The paper's schedule is `steps - 1` calls: it never

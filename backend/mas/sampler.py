@@ -1,0 +1,112 @@
+"""Multi-view Ancestral Sampling (MAS, algorithm 1): all views are denoised together and made one 3D motion at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from backend.mas.triangulation import AdamTriangulation, reproject, triangulate
+from backend.motion.cameras import project_orthographic, ring_azimuths, view_axes
+from backend.packs.model import MasModel
+
+Report = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How to sample.
+
+    views: cameras on the ring; calls: network evaluations a view; eta: 1 ancestral, 0 deterministic; consistent_noise: the
+    same 3D noise seen by all views (the paper's ablation turns it off); adam: triangulate as the official program does;
+    spread_degrees: the arc the views are spread over.
+    """
+
+    views: int = 5
+    calls: int = 99
+    eta: float = 1.0
+    consistent_noise: bool = True
+    adam: bool = False
+    spread_degrees: float = 360.0
+
+
+MODES = {
+    "reference": SamplerSettings(views=7, adam=True),
+    "paper": SamplerSettings(views=5),
+    "fast": SamplerSettings(views=5, calls=20),
+}
+
+
+class Noise:
+    """Reproducible noise: each motion of the batch has its own generator, so that it does not depend on its batch mates."""
+
+    def __init__(self, seeds: Sequence[int]):
+        self.generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+
+    def draw(self, *shape: int) -> torch.Tensor:
+        """Standard normal [B,*shape], made on the CPU so that a seed means the same everywhere."""
+        return torch.stack([torch.randn(*shape, generator=generator) for generator in self.generators])
+
+
+def camera_ring(model: MasModel, settings: SamplerSettings) -> torch.Tensor:
+    """The views' axes [V,3,3]. A pack with a range of elevations gets them spread over its views."""
+    views = settings.views
+    azimuths = ring_azimuths(views) * (settings.spread_degrees / 360.0)
+    low, high = model.card["camera"]["elevation"]
+    elevations = low + (high - low) * ((torch.arange(views) * 0.618034) % 1)
+    return view_axes(azimuths, elevations).to(model.device)
+
+
+@torch.no_grad()
+def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: SamplerSettings, report: Report = lambda fraction, message: None, lengths: torch.Tensor | None = None) -> torch.Tensor:
+    """Samples one motion a seed.
+
+    Args:
+        frames: T; lengths: [B] valid frames of each motion, None for all.
+        report: called at every step; may raise Cancelled.
+    Returns: [B,T,J,3] metres, centred as the pack is, objects after joints. Frames beyond a length mean nothing.
+    """
+    batch, points = len(seeds), len(model.skeleton.keypoints)
+    axes = camera_ring(model, settings)
+    views = len(axes)
+    noise = Noise(seeds)
+    geometry = (model.distance, model.scale)
+
+    def view_noise() -> torch.Tensor:
+        if not settings.consistent_noise:
+            return noise.draw(views, frames, points, 2).to(model.device).transpose(0, 1)
+        return project_orthographic(noise.draw(frames, points, 3).to(model.device).unsqueeze(0), axes[:, None, None, None])
+
+    steps = model.schedule.strided(settings.calls)
+    repeated = None if lengths is None else lengths.to(model.device).repeat(views)
+    adam = AdamTriangulation((batch, frames, points), axes, *geometry) if settings.adam else None
+    motion = None
+    x = view_noise()
+    for index, t in enumerate(steps):
+        report(index / len(steps), f"step {index + 1} of {len(steps)}")
+        predicted = model.denoiser(x.flatten(0, 1), torch.full((views * batch,), t, device=model.device), repeated)
+        seen = model.denormalise(predicted.unflatten(0, (views, batch)))
+        motion = adam(seen) if adam else triangulate(seen, axes, *geometry, start=motion, sweeps=2 if index else 4)
+        if index + 1 < len(steps):
+            consistent = model.normalise(reproject(motion, axes, *geometry))
+            of_x0, of_x, deviation = model.schedule.step(t, steps[index + 1], settings.eta)
+            x = of_x0 * consistent + of_x * x
+            if deviation:
+                x = x + deviation * view_noise()
+    return motion
+
+
+@torch.no_grad()
+def sample_2d(model: MasModel, frames: int, seeds: Sequence[int], calls: int = 99, lengths: torch.Tensor | None = None) -> torch.Tensor:
+    """Plain 2D samples of the diffusion model (the paper's "2D model" row): [B,T,J,2] in the pack's units."""
+    noise = Noise(seeds)
+    points = len(model.skeleton.keypoints)
+    x = noise.draw(frames, points, 2).to(model.device)
+    steps = model.schedule.strided(calls)
+    for index, t in enumerate(steps):
+        predicted = model.denoiser(x, torch.full((len(x),), t, device=model.device), None if lengths is None else lengths.to(model.device))
+        if index + 1 < len(steps):
+            of_x0, of_x, deviation = model.schedule.step(t, steps[index + 1])
+            x = of_x0 * predicted + of_x * x + deviation * noise.draw(frames, points, 2).to(model.device)
+    return model.denormalise(predicted)
