@@ -12,7 +12,6 @@ from backend import __version__
 from backend.errors import KineliftError
 from backend.mas.sampler import MODES, SamplerSettings, sample
 from backend.motion.bones import hold_bone_lengths
-from backend.motion.contacts import foot_heights
 from backend.motion.motion3d import Motion3D
 from backend.motion.root_path import root_path
 from backend.packs.model import MasModel, load_model
@@ -62,7 +61,7 @@ def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: d
     if model.card["centring"] == "root-horizontal":
         lift = np.full(len(points), float(model.card["centre_height"]))
     else:  # heights are lost with the root's: some foot is always on the floor
-        lift = -body[:, feet, 2].min(1) + foot_heights(body, feet).min()
+        lift = -body[:, feet, 2].min(1)
     body[..., 2] += lift[:, None]
     objects[..., 2] += lift[:, None]
     if not in_place:
