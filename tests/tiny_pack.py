@@ -16,7 +16,7 @@ from rigs import load_skeleton
 STANDING = {
     "Hip": (0, 0.0), "RHip": (-0.1, 0.0), "RKnee": (-0.1, -0.42), "RAnkle": (-0.1, -0.82), "LHip": (0.1, 0.0), "LKnee": (0.1, -0.42),
     "LAnkle": (0.1, -0.82), "Neck": (0, 0.52), "Nose": (0, 0.66), "Head": (0, 0.8), "LShoulder": (0.18, 0.48), "LElbow": (0.22, 0.2),
-    "LWrist": (0.22, -0.05), "RShoulder": (-0.18, 0.48), "RElbow": (-0.22, 0.2), "RWrist": (-0.22, -0.05), "Ball": (-0.3, -0.2),
+    "LWrist": (0.22, -0.05), "RShoulder": (-0.18, 0.48), "RElbow": (-0.22, 0.2), "RWrist": (-0.22, -0.05), "Ball": (-0.3, -0.2), "Travel": (0, -0.9),
 }
 
 

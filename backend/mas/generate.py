@@ -57,7 +57,8 @@ def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: d
     joints = len(skeleton.joints)
     feet = [skeleton.joints.index(name) for name in skeleton.feet]
     body = hold_bone_lengths(points[:, :joints], list(skeleton.parents), skeleton.mirror_order[:joints])
-    objects = points[:, joints:].copy()
+    objects = points[:, joints : joints + len(skeleton.objects)].copy()
+    travel = points[:, skeleton.keypoints.index(skeleton.travel), :2] if skeleton.travel else None
     if model.card["centring"] == "root-horizontal":
         lift = np.full(len(points), float(model.card["centre_height"]))
     else:  # heights are lost with the root's: some foot is always on the floor
@@ -65,7 +66,7 @@ def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: d
     body[..., 2] += lift[:, None]
     objects[..., 2] += lift[:, None]
     if not in_place:
-        path = root_path(body, feet, fps)
+        path = root_path(body, feet, fps, travel)
         body += path[:, None]
         objects += path[:, None]
     return Motion3D(body, list(skeleton.joints), list(skeleton.parents), fps, skeleton.name, list(skeleton.objects),

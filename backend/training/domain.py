@@ -86,8 +86,8 @@ class Domain:
             names = [str(name) for name in data["joint_names"]]
             positions = data["positions"].astype(np.float64)
             turns = None
-            keypoints = np.zeros((len(positions), len(self.skeleton.keypoints), 3))
-            seen = np.ones(len(self.skeleton.keypoints), bool)
+            recorded = len(self.skeleton.joints) + len(self.skeleton.objects)
+            keypoints, seen = np.zeros((len(positions), recorded, 3)), np.ones(recorded, bool)
             table = self.settings["joints"][source["joints"]]
             for column, keypoint in enumerate(self.skeleton.joints):
                 rule = table[keypoint]

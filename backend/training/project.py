@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from backend.motion.cameras import project_perspective, view_axes
 from backend.motion.motion2d import Motion2DSet
+from backend.motion.root_path import travel_points
 from backend.training.domain import Clip, Domain
 from backend.training.stitching import MotionGraph
 
@@ -32,19 +33,23 @@ def centre(keypoints: np.ndarray, root: int, settings: dict) -> np.ndarray:
 def film(keypoints: np.ndarray, seen: np.ndarray, domain: Domain, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """One random camera's view of a clip, as a detector reports it.
 
-    Args: keypoints [T,J,3] metres; seen [J].
-    Returns: 2D keypoints [T,J,2] in the domain's units and confidences [T,J].
+    Args: keypoints [T,J+K,3] metres, joints then objects; seen [J+K].
+    Returns: 2D keypoints [T,J+K(+1),2], the travel point last where the skeleton has one, in the domain's units and confidences [T,J].
     """
     settings, skeleton = domain.settings, domain.skeleton
     camera, detector = settings["camera"], settings["detector"]
-    centred = centre(keypoints, skeleton.joints.index(skeleton.root), settings)
+    root = skeleton.joints.index(skeleton.root)
+    if skeleton.travel:
+        keypoints = np.concatenate([keypoints, travel_points(keypoints[:, root], settings["fps"])[:, None]], 1)
+        seen = np.append(seen, True)
+    centred = centre(keypoints, root, settings)
     if rng.random() < 0.5:
         centred = centred[:, skeleton.mirror_order] * [-1, 1, 1]
         seen = seen[skeleton.mirror_order]
     azimuth, elevation = rng.uniform(-math.pi, math.pi), rng.uniform(*camera["elevation"])
     axes = view_axes(torch.tensor(azimuth), torch.tensor(elevation)).double()
     confidence = np.broadcast_to(seen, centred.shape[:2]).astype(np.float32).copy()
-    for column in range(len(skeleton.joints), len(skeleton.keypoints)):
+    for column in range(len(skeleton.joints), len(skeleton.joints) + len(skeleton.objects)):
         lost = np.linalg.norm(centred[:, column], axis=-1) > detector["lost_object"]
         confidence[lost, column] = 0
     safe = np.where(confidence[..., None] > 0, centred, 0.0)

@@ -21,6 +21,7 @@ class Skeleton:
     joints: tuple[str, ...]
     parents: tuple[int, ...]
     objects: tuple[str, ...]
+    travel: str
     root: str
     feet: tuple[str, ...]
     mirror: tuple[tuple[str, str], ...]
@@ -28,12 +29,12 @@ class Skeleton:
 
     @property
     def keypoints(self) -> tuple[str, ...]:
-        """All points a 2D model sees: joints, then objects."""
-        return self.joints + self.objects
+        """All points a 2D model sees: joints, then objects, then the travel point."""
+        return self.joints + self.objects + ((self.travel,) if self.travel else ())
 
     @property
     def mirror_order(self) -> list[int]:
-        """Index list [J+K] that swaps left and right keypoints."""
+        """Index list that swaps left and right keypoints."""
         other = {a: b for a, b in self.mirror} | {b: a for a, b in self.mirror}
         return [self.keypoints.index(other.get(name, name)) for name in self.keypoints]
 
@@ -65,5 +66,5 @@ def load_skeleton(name: str) -> Skeleton:
     for name_ in [data["root"], *data["feet"], *data["roles"], *(n for pair in data["mirror"] for n in pair)]:
         if name_ not in joints:
             raise ValueError(f"{path}: {name_!r} is not in 'joints'. Correct the name.")
-    return Skeleton(name, data["title"], tuple(joints), tuple(data["parents"]), tuple(data["objects"]), data["root"],
+    return Skeleton(name, data["title"], tuple(joints), tuple(data["parents"]), tuple(data["objects"]), data.get("travel", ""), data["root"],
                     tuple(data["feet"]), tuple(tuple(pair) for pair in data["mirror"]), dict(data["roles"]))
