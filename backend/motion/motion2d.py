@@ -51,3 +51,37 @@ class Motion2DSet:
         if len(bad):
             raise KineliftError(f"motion {bad[0][0]} ({loaded.sources[bad[0][0]]}) holds a value that is not a number", "Give missed points confidence 0 and a finite place", str(path), "bad-motion")
         return loaded
+
+    @classmethod
+    def load_folder(cls, folder: Path | str, split: str, skeleton: str, points: int, fps: float) -> Motion2DSet:
+        """Reads the "train" or "test" split of a folder in either layout of docs/architecture.md.
+
+        skeleton, points and fps say what the clips of the paper's layout hold; a set of ours names its own.
+        """
+        folder = Path(folder)
+        clips = sorted((folder / "motions").glob("*.npy"))
+        if not clips:
+            return cls.load(folder / f"{split}.npz")
+        tests = max(1, len(clips) // 10)
+        chosen = clips[:tests] if split == "test" else clips[tests:]
+        if not chosen:
+            raise KineliftError("one clip can't be split into training and test", "Add clips", str(folder / "motions"), "bad-motion")
+        arrays = [_load_clip(path, points) for path in chosen]
+        lengths = np.array([len(array) for array in arrays])
+        padded = np.zeros((len(arrays), lengths.max(), points, 3), np.float32)
+        for row, array in zip(padded, arrays):
+            row[: len(array)] = array
+        return cls(padded[..., :2], padded[..., 2].clip(0, 1), lengths, [path.stem for path in chosen], skeleton, fps)
+
+
+def _load_clip(path: Path, points: int) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise KineliftError(f"this is not a readable array ({error})", "Save it again with numpy.save, numbers only", str(path), "bad-motion") from error
+    if array.ndim != 3 or array.shape[1:] != (points, 3) or not len(array):
+        raise KineliftError(f"the clip has shape {list(array.shape)}", f"Write it as [frames, {points}, 3]: x, y, confidence", str(path), "bad-motion")
+    if not np.isfinite(array).all():
+        frame, point = np.argwhere(~np.isfinite(array))[0][:2]
+        raise KineliftError(f"there is no number at frame {frame}, keypoint {point}", "Give missed points confidence 0 and a finite place", str(path), "bad-motion")
+    return array

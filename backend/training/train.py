@@ -244,7 +244,7 @@ def plot_losses(losses: list[tuple[int, float]], path: Path) -> None:
 
 def add_arguments(parser) -> None:
     parser.add_argument("--domain", required=True, help="a shipped domain's name or a .toml file")
-    parser.add_argument("--data", type=Path, required=True, help="folder with train.npz, made by `project`")
+    parser.add_argument("--data", type=Path, required=True, help="a folder of 2D motions, made by `project` or in the layout of the MAS paper")
     parser.add_argument("--to", type=Path, required=True, help="the pack's folder; a run there is resumed")
     parser.add_argument("--steps", type=int, default=TrainingSettings.steps)
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this much training time")
@@ -262,7 +262,7 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> int:
     domain = Domain.load(arguments.domain)
-    motions = Motion2DSet.load(arguments.data / "train.npz")
+    motions = Motion2DSet.load_folder(arguments.data, "train", domain.skeleton.name, len(domain.skeleton.keypoints), domain.settings["fps"])
     if motions.skeleton != domain.skeleton.name:
         raise KineliftError(f"the motions have the skeleton {motions.skeleton!r}, the domain {domain.skeleton.name!r}", "Project them again with this domain", str(arguments.data), "bad-data")
     network = DenoiserSettings(len(domain.skeleton.keypoints), arguments.width, arguments.feedforward, arguments.layers, arguments.heads, arguments.dropout)
