@@ -1,0 +1,103 @@
+"""Small motions made by code, so that tests need no recorded data. Needs numpy only: usable inside Blender too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+JOINTS = ("Hip", "RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "Neck", "Nose", "Head",
+          "LShoulder", "LElbow", "LWrist", "RShoulder", "RElbow", "RWrist")
+PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 7, 10, 11, 7, 13, 14)
+SKELETON = "nba16-ball"
+
+THIGH = SHIN = 0.43
+UPPER_ARM, FOREARM = 0.29, 0.26
+ANKLE_HEIGHT, HIP_HEIGHT = 0.08, 0.91
+STRIDE, CADENCE = 1.2, 1.0
+"""Metres a full cycle of two steps covers, and cycles a second."""
+
+BALL_RADIUS = 0.12
+
+
+def walk_with_ball(seconds: float = 2.0, fps: float = 30.0) -> dict[str, np.ndarray]:
+    """A walk towards -Y while the right hand dribbles: the arrays of a motion file.
+
+    positions [T,16,3] and object_positions [T,1,3] in metres, Z up; feet in stance don't slide, bone lengths are constant.
+    """
+    frames = round(seconds * fps)
+    time = np.arange(frames) / fps
+    phase = time * CADENCE
+    joints = {name: np.zeros((frames, 3)) for name in JOINTS}
+    forward = np.zeros((frames, 3))
+    forward[:, 1] = -STRIDE * phase
+
+    joints["Hip"] = forward + [0, 0, HIP_HEIGHT] + _along(2, 0.015 * np.cos(4 * np.pi * phase))
+    for side, sign, offset in (("R", -1, 0.0), ("L", 1, 0.5)):
+        joints[f"{side}Hip"] = joints["Hip"] + [sign * 0.1, 0, -0.04]
+        joints[f"{side}Ankle"] = _stepping_ankle(phase + offset, offset) + [sign * 0.1, 0, 0]
+        joints[f"{side}Knee"] = _bend(joints[f"{side}Hip"], joints[f"{side}Ankle"], THIGH, SHIN, np.array([0.0, -1.0, 0.0]))
+
+    joints["Neck"] = joints["Hip"] + [0, -0.03, 0.52]
+    joints["Nose"] = joints["Neck"] + [0, -0.11, 0.12]
+    joints["Head"] = joints["Neck"] + [0, -0.01, 0.27]
+    swing = np.sin(2 * np.pi * phase)
+    bounce = np.abs(np.cos(2 * np.pi * phase))
+    for side, sign in (("R", -1), ("L", 1)):
+        joints[f"{side}Shoulder"] = joints["Neck"] + [sign * 0.19, 0, -0.06]
+    left = np.stack([np.full(frames, 0.08), -0.22 * swing, -0.46 + 0.04 * swing**2], -1)
+    right = np.stack([np.full(frames, -0.1), np.full(frames, -0.3), -0.42 + 0.08 * bounce], -1)
+    for side, reach in (("L", left), ("R", right)):
+        joints[f"{side}Wrist"] = joints[f"{side}Shoulder"] + reach
+        joints[f"{side}Elbow"] = _bend(joints[f"{side}Shoulder"], joints[f"{side}Wrist"], UPPER_ARM, FOREARM, np.array([0.0, 1.0, 0.0]))
+
+    ball = joints["RWrist"] + [-0.02, -0.1, 0]
+    ball[:, 2] = BALL_RADIUS + bounce * (joints["RWrist"][:, 2] - 0.05 - 2 * BALL_RADIUS)
+    return {
+        "positions": np.stack([joints[name] for name in JOINTS], 1).astype(np.float32),
+        "joint_names": np.array(JOINTS),
+        "parents": np.array(PARENTS, np.int32),
+        "fps": np.float64(fps),
+        "skeleton": np.array(SKELETON),
+        "object_names": np.array(["Ball"]),
+        "object_positions": ball[:, None].astype(np.float32),
+        "provenance": np.array(json.dumps({"made_by": "tests.motions.walk_with_ball", "seconds": seconds})),
+    }
+
+
+def write_motion(path: Path, arrays: dict[str, np.ndarray]) -> Path:
+    """Writes the arrays of a motion file and returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **arrays)
+    return path
+
+
+def _along(axis: int, values: np.ndarray) -> np.ndarray:
+    moved = np.zeros((len(values), 3))
+    moved[:, axis] = values
+    return moved
+
+
+def _stepping_ankle(phase: np.ndarray, offset: float) -> np.ndarray:
+    """An ankle [T,3] that stands still for half of each cycle and swings forward in the other half."""
+    cycle, part = np.divmod(phase, 1.0)
+    swing = np.clip(part * 2 - 1, 0, 1)
+    eased = swing * swing * (3 - 2 * swing)
+    place = np.zeros((len(phase), 3))
+    place[:, 1] = -STRIDE * (cycle + eased + 0.25 - offset)
+    place[:, 2] = ANKLE_HEIGHT + 0.1 * np.sin(np.pi * swing)
+    return place
+
+
+def _bend(start: np.ndarray, end: np.ndarray, first: float, second: float, towards: np.ndarray) -> np.ndarray:
+    """The middle joint [T,3] of a two-bone limb between start and end, bent towards a direction."""
+    line = end - start
+    length = np.linalg.norm(line, axis=1, keepdims=True)
+    if (length > first + second).any():
+        raise ValueError(f"a limb of {first + second:.2f} m can't reach {length.max():.2f} m")
+    line = line / length
+    along = (first**2 - second**2 + length**2) / (2 * length)
+    side = towards - line * (line @ towards)[:, None]
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    return start + line * along + side * np.sqrt(np.maximum(first**2 - along**2, 0))
