@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036  people run this with whatever Python they have
     sys.exit(f"build.py needs Python 3.11 or newer, and this is {sys.version.split()[0]}\n  -> Run it with python3.11")
 
 ROOT = Path(__file__).resolve().parent
@@ -100,8 +100,8 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    # On stderr, so that the closing line of pytest stays the last one of the output.
-    print(f"[build] {arguments.command}: {time.monotonic() - start:.1f} s in all", file=sys.stderr)
+    if arguments.command != "test":  # there pytest's closing line, with its own seconds, stays the last one
+        print(f"[build] {arguments.command}: {time.monotonic() - start:.1f} s in all", flush=True)
     return status
 
 

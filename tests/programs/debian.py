@@ -90,7 +90,8 @@ def mirror() -> str:
     for origin, label, uri in targets:
         if origin == "Debian" and "security" not in label.lower():
             return uri
-    raise SetupError("apt is not set up with Debian's own packages", "Add Debian's main repository to the apt sources, then run apt-get update")
+    raise SetupError("apt is not set up with Debian's own packages",
+                     "Add Debian's main repository to the apt sources, then run apt-get update")
 
 
 def packages_of(suite: str) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parents[2]
 def add_checkout() -> None:
     """Makes `import kinelift` find the checkout, whatever its folder is called."""
     spec = importlib.util.spec_from_file_location("kinelift", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["kinelift"] = module
     sys.path.insert(0, str(ROOT))

@@ -6,6 +6,7 @@ end of the output when the exit code is not the expected one, and kills the whol
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import signal
@@ -45,10 +46,8 @@ def kill_group(process: subprocess.Popen[str]) -> None:
     if os.name == "nt":
         process.kill()
         return
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _shown(command: list[str]) -> str:
