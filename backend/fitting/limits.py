@@ -40,26 +40,22 @@ def body_axes(rig: Rig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def hinges(rig: Rig) -> list[Hinge]:
-    """Knees bend backwards, elbows bring the hand forward, unless the rest pose is clearly bent another way."""
+    """Knees bend back about the hip line; elbows as at rest, or bring the hand forward where the rest pose is straight."""
     left, back, _ = body_axes(rig)
     found = []
-    for upper, middle, lower, towards in (("thigh", "shin", "foot", back), ("upper_arm", "forearm", "hand", -back)):
+    for upper, middle, lower in (("thigh", "shin", "foot"), ("upper_arm", "forearm", "hand")):
         for side in "LR":
             bones = [rig.index[f"{role}.{side}"] for role in (upper, middle, lower)]
             straight = _unit(rig.heads[bones[1]] - rig.heads[bones[0]])
             segment = _unit(rig.heads[bones[2]] - rig.heads[bones[1]])
-            if np.arccos(np.clip(straight @ segment, -1, 1)) > CLEARLY_BENT and upper == "upper_arm":
-                towards_here = segment
+            is_bent = np.arccos(np.clip(straight @ segment, -1, 1)) > CLEARLY_BENT
+            if upper == "thigh":
+                towards = np.cross(left, straight)
             else:
-                towards_here = _leg_bend(straight, left) if upper == "thigh" else towards
-            bend = _across(towards_here, straight)
+                towards = segment if is_bent else -back
+            bend = _across(towards, straight)
             found.append(Hinge(bones[1], segment, straight, bend, np.cross(straight, bend)))
     return found
-
-
-def _leg_bend(straight: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """Square to the thigh and the hip line, so that a leg spread at rest keeps the sideways part out of its hinge."""
-    return np.cross(left, straight) if np.linalg.norm(np.cross(left, straight)) > 1e-6 else straight
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

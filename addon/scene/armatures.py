@@ -1,0 +1,153 @@
+"""Armatures as data: which bones play which part, and their rest pose in the world."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...backend.errors import KineliftError
+from ...rigs import Preset, detect, load_preset, preset_names
+from .probing import Carriers, find_carriers
+
+
+@dataclass(frozen=True)
+class Description:
+    """The mapped bones of an armature object, parents before children; world metres.
+
+    parents [N]: the nearest mapped bone that carries this one, -1 for the root; heads, tails [N,3];
+    rotations [N,4] (w,x,y,z); origin [3]: the object's own place, where the rest pose stands.
+    """
+
+    preset: Preset
+    bone_names: list[str]
+    roles: list[str]
+    parents: np.ndarray
+    heads: np.ndarray
+    tails: np.ndarray
+    rotations: np.ndarray
+    origin: np.ndarray
+
+
+@dataclass(frozen=True)
+class Placement:
+    """An armature object's transform: turn [3,3], scale (one number), origin [3]."""
+
+    turn: np.ndarray
+    scale: float
+    origin: np.ndarray
+
+    def to_world(self, points: np.ndarray) -> np.ndarray:
+        """Points [...,3] in armature space -> world."""
+        return self.scale * points @ self.turn.T + self.origin
+
+    def to_armature(self, points: np.ndarray) -> np.ndarray:
+        """Points [...,3] in the world -> armature space."""
+        return (points - self.origin) @ self.turn / self.scale
+
+
+def choose_preset(armature: bpy.types.Object, preset_name: str | None = None) -> Preset:
+    """The named preset, or the one whose bones this armature has. Raises KineliftError when it doesn't fit."""
+    if armature.type != "ARMATURE":
+        raise KineliftError("this object is not an armature", "Choose an armature", armature.name, "bad-armature")
+    names = armature.data.bones.keys()
+    if preset_name is None:
+        preset = detect(names)
+        if preset is None:
+            titles = ", ".join(load_preset(name).title for name in preset_names())
+            raise KineliftError("none of the rig presets fits its bones", f"Use an armature of one of these kinds: {titles}",
+                                armature.name, "unknown-rig")
+        return preset
+    try:
+        preset = load_preset(preset_name)
+    except ValueError as error:
+        raise KineliftError(str(error).rstrip("."), "Choose a preset from the list", armature.name, "unknown-preset") from None
+    missing = [name for name in preset.roles if name not in names]
+    if missing:
+        raise KineliftError(f"the preset {preset.title} needs the bones {', '.join(missing)}", "Choose the preset that belongs to this armature",
+                            armature.name, "wrong-preset")
+    return preset
+
+
+def carriers_of(armature: bpy.types.Object, preset: Preset) -> Carriers:
+    """How the bones of a preset hang together in this armature."""
+    pelvis = next(name for name, role in preset.roles.items() if role == "pelvis")
+    return find_carriers(armature, list(preset.roles), pelvis, preset.switches)
+
+
+def placement(armature: bpy.types.Object) -> Placement:
+    """The object's place in the world. Raises KineliftError when its scale bends lengths or mirrors."""
+    matrix = np.array(armature.matrix_world, float)
+    scales = np.linalg.norm(matrix[:3, :3], axis=0)
+    turn = matrix[:3, :3] / np.maximum(scales, 1e-12)
+    is_even = np.ptp(scales) <= 1e-3 * scales.max() and np.abs(turn.T @ turn - np.eye(3)).max() < 1e-3
+    if not is_even or scales.min() < 1e-9 or np.linalg.det(turn) < 0:
+        raise KineliftError("the armature object is scaled differently along its axes, or mirrored",
+                            "Apply its scale (Object > Apply > Scale)", armature.name, "uneven-scale")
+    left, _, right = np.linalg.svd(turn)
+    return Placement(left @ right, float(scales.mean()), matrix[:3, 3])
+
+
+def describe(armature: bpy.types.Object, preset_name: str | None = None) -> Description:
+    """Reads the mapped bones of an armature object in its unposed state; the scene is left as it was.
+
+    Bones outside the preset count as they are posed now. Raises KineliftError naming the object and the remedy.
+    """
+    preset = choose_preset(armature, preset_name)
+    place = placement(armature)
+    found = carriers_of(armature, preset)
+    lengths = np.array([armature.data.bones[name].length for name in found.names])
+    tails = found.heads + found.turns[:, :, 1] * lengths[:, None]
+    return Description(
+        preset=preset,
+        bone_names=found.names,
+        roles=[preset.roles[name] for name in found.names],
+        parents=found.place_carriers,
+        heads=place.to_world(found.heads),
+        tails=place.to_world(tails),
+        rotations=quaternions(place.turn @ found.turns),
+        origin=place.origin,
+    )
+
+
+def write_armature_file(path: Path | str, description: Description) -> Path:
+    """Writes the armature file (docs/architecture.md, Files) whole or not at all."""
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(
+                file,
+                bone_names=np.array(description.bone_names),
+                roles=np.array(description.roles),
+                parents=description.parents.astype(np.int32),
+                rest_heads=description.heads,
+                rest_tails=description.tails,
+                rest_rotations=description.rotations,
+                origin=description.origin,
+            )
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise KineliftError(f"the file could not be written ({error.strerror})", "Free disk space or choose another folder",
+                            str(path), "write-failed") from error
+    return path
+
+
+def quaternions(matrices: np.ndarray) -> np.ndarray:
+    """Rotation matrices [...,3,3] -> unit quaternions [...,4] (w,x,y,z)."""
+    m = matrices
+    diagonal = np.stack([m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]], axis=-1)
+    # Four times the outer product of the quaternion with itself: the row with the largest diagonal is the safe one.
+    outer = np.empty((*m.shape[:-2], 4, 4))
+    outer[..., 0, 0] = 1 + diagonal.sum(-1)
+    for i, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):
+        outer[..., i + 1, i + 1] = 1 + 2 * diagonal[..., i] - diagonal.sum(-1)
+        outer[..., 0, i + 1] = outer[..., i + 1, 0] = m[..., k, j] - m[..., j, k]
+        outer[..., j + 1, k + 1] = outer[..., k + 1, j + 1] = m[..., j, k] + m[..., k, j]
+    best = np.diagonal(outer, axis1=-2, axis2=-1).argmax(-1)
+    rows = np.take_along_axis(outer, best[..., None, None], axis=-2)[..., 0, :]
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)

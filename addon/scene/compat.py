@@ -1,0 +1,110 @@
+"""The only place that tells Blender versions apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import bpy
+import numpy as np
+from bpy_extras import anim_utils
+
+from ...backend.errors import KineliftError
+
+HAS_SLOTS = hasattr(bpy.types.Action, "slots")
+"""4.4 and later: an Action holds slots, and each slot's curves lie in a channelbag."""
+
+
+def new_action(id_data: bpy.types.ID, name: str, slot_name: str) -> tuple[bpy.types.Action, object]:
+    """Makes an Action, assigns it to a data-block so that it plays, and returns it with what its curves go into.
+
+    The Action that was there before stays in the file. Raises KineliftError when the data-block can't be animated now.
+    """
+    if id_data.library is not None:
+        raise KineliftError("this is linked from another file and can't be animated", "Make a library override of it", id_data.name, "linked")
+    data = id_data.animation_data_create()
+    _leave_alone_while_tweaking(id_data)
+    if data.action is not None:
+        data.action.use_fake_user = True
+    action = bpy.data.actions.new(name)
+    if not HAS_SLOTS:
+        data.action = action
+        return action, action
+    slot = action.slots.new(id_type=id_data.id_type, name=slot_name)
+    data.action = action
+    data.action_slot = slot
+    return action, _channelbag(action, slot)
+
+
+def _channelbag(action: bpy.types.Action, slot: object) -> object:
+    if hasattr(anim_utils, "action_ensure_channelbag_for_slot"):
+        return anim_utils.action_ensure_channelbag_for_slot(action, slot)
+    strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+    return strip.channelbag(slot, ensure=True)
+
+
+def ensure_fcurve(container: object, data_path: str, index: int, group: str) -> bpy.types.FCurve:
+    """The curve of a property's component in an Action or channelbag; made, in its group, if it isn't there."""
+    curve = container.fcurves.find(data_path, index=index)
+    if curve is not None:
+        return curve
+    if not HAS_SLOTS:
+        return container.fcurves.new(data_path, index=index, action_group=group)
+    curve = container.fcurves.new(data_path, index=index)
+    curve.group = container.groups.get(group) or container.groups.new(group)
+    return curve
+
+
+def set_keys(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray, interpolation: str = "LINEAR") -> None:
+    """Replaces all keys of a curve: frames [T] and values [T]."""
+    points = curve.keyframe_points
+    if len(points):
+        points.clear()
+    points.add(len(frames))
+    points.foreach_set("co", np.stack([frames, values], axis=1).astype(np.float32).ravel())
+    kinds = bpy.types.Keyframe.bl_rna.properties
+    for name, value in (("interpolation", interpolation), ("handle_left_type", "AUTO_CLAMPED"), ("handle_right_type", "AUTO_CLAMPED")):
+        points.foreach_set(name, np.full(len(frames), kinds[name].enum_items[value].value, np.int32))
+    curve.update()
+
+
+def curves_of(id_data: bpy.types.ID) -> Sequence[bpy.types.FCurve]:
+    """The curves that play on a data-block now; empty without an Action."""
+    data = id_data.animation_data
+    if data is None or data.action is None:
+        return ()
+    if not HAS_SLOTS:
+        return data.action.fcurves
+    bag = anim_utils.action_get_channelbag_for_slot(data.action, data.action_slot)
+    return () if bag is None else bag.fcurves
+
+
+@contextmanager
+def without_animation(id_data: bpy.types.ID) -> Iterator[None]:
+    """Inside, neither the Action nor the NLA of a data-block plays; drivers do. Afterwards both are back."""
+    data = id_data.animation_data
+    if data is None:
+        yield
+        return
+    _leave_alone_while_tweaking(id_data)
+    action, uses_nla = data.action, data.use_nla
+    slot = data.action_slot if HAS_SLOTS else None
+    was_kept = action.use_fake_user if action else False
+    if action:
+        action.use_fake_user = True
+        data.action = None
+    data.use_nla = False
+    try:
+        yield
+    finally:
+        data.use_nla = uses_nla
+        if action:
+            data.action = action
+            if HAS_SLOTS:
+                data.action_slot = slot
+            action.use_fake_user = was_kept
+
+
+def _leave_alone_while_tweaking(id_data: bpy.types.ID) -> None:
+    if id_data.animation_data.use_tweak_mode:
+        raise KineliftError("an NLA strip is being tweaked", "Leave tweak mode in the NLA editor (Tab)", id_data.name, "nla-tweak")

@@ -1,0 +1,187 @@
+"""Putting motion on objects and armatures as keys."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Quaternion
+
+from ...backend.errors import KineliftError
+from . import compat
+from .armatures import Placement, carriers_of, choose_preset, placement, quaternions
+from .probing import Carriers, present, set_switches
+
+SLOT = "Kinelift"
+"""Always the same slot name, so that Actions can be swapped on an object and keep playing."""
+
+Channel = tuple[str, int, str]
+"""Data path, index and group of a curve."""
+
+
+def key_channels(id_data: bpy.types.ID, action_name: str, channels: dict[Channel, np.ndarray], frame_start: float = 1.0,
+                 step: float = 1.0) -> bpy.types.Action:
+    """Keys values [T] on a new Action of a data-block, from `frame_start`, a key every `step` frames.
+
+    The Action that played before stays in the file with a fake user. Raises KineliftError when the data-block is linked
+    or being tweaked in the NLA.
+    """
+    action, container = compat.new_action(id_data, action_name, SLOT)
+    for (data_path, index, group), values in channels.items():
+        values = np.asarray(values)
+        compat.set_keys(compat.ensure_fcurve(container, data_path, index, group), frame_start + step * np.arange(len(values)), values)
+    return action
+
+
+def scene_fps(scene: bpy.types.Scene) -> float:
+    """Frames a second of a scene."""
+    return scene.render.fps / scene.render.fps_base
+
+
+def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str, preset_name: str | None = None,
+              frame_start: float = 1.0) -> bpy.types.Action:
+    """Keys a fit file on an armature object, one key a scene frame, in a new Action.
+
+    Only the mapped bones get curves: rotations in their own rotation mode, the root also a location; the switches of
+    the preset are set and keyed once. The armature must be the one the fit was made for. Raises KineliftError.
+    """
+    path = Path(fit_path)
+    fit = _read_fit(path)
+    preset = choose_preset(armature, preset_name)
+    names = [str(name) for name in fit["bone_names"]]
+    if set(names) != set(preset.roles):
+        raise KineliftError(f"the fit was made for other bones than those of {preset.title}", "Fit the motion to this armature again",
+                            str(path), "wrong-fit")
+    place = placement(armature)
+    carriers = carriers_of(armature, preset)
+    order = [names.index(name) for name in carriers.names]
+    fps = scene_fps(bpy.context.scene)
+    rotations = resample_rotations(fit["rotations"][:, order].astype(float), float(fit["fps"]), fps)
+    root = resample(fit["root_positions"].astype(float), float(fit["fps"]), fps)
+
+    channels: dict[Channel, np.ndarray] = {}
+    turns = basis_turns(carriers, place, rotations)
+    location = basis_location(carriers, place, root)
+    for number, name in enumerate(carriers.names):
+        bone = armature.pose.bones[name]
+        if number == 0:
+            channels |= {(bone.path_from_id("location"), axis, name): location[:, axis] for axis in range(3)}
+        property, values = rotation_channels(bone.rotation_mode, turns[:, number])
+        channels |= {(bone.path_from_id(property), axis, name): values[:, axis] for axis in range(values.shape[1])}
+    for switch in present(armature, preset.switches):
+        path_of_switch = f'{armature.pose.bones[switch.bone].path_from_id()}["{bpy.utils.escape_identifier(switch.property)}"]'
+        channels[path_of_switch, 0, switch.bone] = np.array([switch.value])
+
+    action = key_channels(armature, action_name, channels, frame_start)
+    for name in carriers.names:
+        armature.pose.bones[name].location = (0.0, 0.0, 0.0)
+        armature.pose.bones[name].scale = (1.0, 1.0, 1.0)
+    set_switches(armature, preset.switches)
+    bpy.context.scene.frame_set(bpy.context.scene.frame_current)
+    return action
+
+
+def basis_turns(carriers: Carriers, place: Placement, rotations: np.ndarray) -> np.ndarray:
+    """World rotations [T,N,4] of the bones, in the order of `carriers` -> their own channels as quaternions [T,N,4]."""
+    posed = place.turn.T @ matrices(rotations)
+    basis = np.empty_like(posed)
+    for bone, carrier in enumerate(carriers.turn_carriers):
+        unposed = carriers.turn_offsets[bone] if carrier < 0 else posed[:, carrier] @ carriers.turn_offsets[bone]
+        basis[:, bone] = np.swapaxes(unposed, -1, -2) @ posed[:, bone]
+    return continuous(quaternions(basis))
+
+
+def basis_location(carriers: Carriers, place: Placement, root: np.ndarray) -> np.ndarray:
+    """World positions [T,3] of the root bone's head -> its location channels [T,3]."""
+    return (place.to_armature(root) - carriers.heads[0]) @ np.linalg.inv(carriers.root_axes).T
+
+
+def rotation_channels(mode: str, turns: np.ndarray) -> tuple[str, np.ndarray]:
+    """The property and the values [T,3 or 4] that show quaternions [T,4] in a bone's rotation mode, without jumps."""
+    if mode == "QUATERNION":
+        return "rotation_quaternion", turns
+    if mode == "AXIS_ANGLE":
+        return "rotation_axis_angle", _axis_angles(turns)
+    eulers, last = np.empty((len(turns), 3)), None
+    for frame, turn in enumerate(turns):
+        last = Quaternion(turn).to_euler(mode) if last is None else Quaternion(turn).to_euler(mode, last)
+        eulers[frame] = last
+    return "rotation_euler", eulers
+
+
+def continuous(turns: np.ndarray) -> np.ndarray:
+    """Quaternions [T,...,4] with the signs that make neighbours in time close; the first is near no rotation."""
+    signs = np.where(np.sum(turns[1:] * turns[:-1], axis=-1) < 0, -1.0, 1.0)
+    first = np.where(turns[:1, ..., 0] < 0, -1.0, 1.0)
+    return turns * np.cumprod(np.concatenate([first, signs]), axis=0)[..., None]
+
+
+def resample(values: np.ndarray, fps: float, new_fps: float) -> np.ndarray:
+    """Values [T,...] at another frame rate, linear in between; the first frame stays the first."""
+    before, share = _times(len(values), fps, new_fps)
+    share = share.reshape(-1, *[1] * (values.ndim - 1))
+    return (1 - share) * values[before] + share * values[np.minimum(before + 1, len(values) - 1)]
+
+
+def resample_rotations(turns: np.ndarray, fps: float, new_fps: float) -> np.ndarray:
+    """Unit quaternions [T,N,4] at another frame rate, slerped in between."""
+    turns = continuous(turns)
+    before, share = _times(len(turns), fps, new_fps)
+    start, end = turns[before], turns[np.minimum(before + 1, len(turns) - 1)]
+    share = share[:, None, None]
+    angle = np.arccos(np.clip(np.sum(start * end, axis=-1, keepdims=True), -1, 1))
+    sine = np.maximum(np.sin(angle), 1e-9)
+    is_small = angle < 1e-4
+    mixed = np.where(is_small, 1 - share, np.sin((1 - share) * angle) / sine) * start
+    mixed = mixed + np.where(is_small, share, np.sin(share * angle) / sine) * end
+    return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
+
+
+def _times(frames: int, fps: float, new_fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """For every new frame the old frame before it, and how far it is past that one."""
+    new_frames = math.floor((frames - 1) / fps * new_fps + 1e-6) + 1
+    times = np.arange(new_frames) * (fps / new_fps)
+    before = np.minimum(np.floor(times + 1e-6).astype(int), frames - 1)
+    return before, np.clip(times - before, 0, 1)
+
+
+def matrices(turns: np.ndarray) -> np.ndarray:
+    """Unit quaternions [...,4] (w,x,y,z) -> rotation matrices [...,3,3]."""
+    w, x, y, z = np.moveaxis(turns / np.linalg.norm(turns, axis=-1, keepdims=True), -1, 0)
+    rows = [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]
+    return np.stack(rows, axis=-1).reshape(*turns.shape[:-1], 3, 3)
+
+
+def _axis_angles(turns: np.ndarray) -> np.ndarray:
+    """Angle and axis [T,4]; the axis keeps its side, so that a turn through nothing doesn't flip it."""
+    sines = np.linalg.norm(turns[:, 1:], axis=-1)
+    values, axis = np.empty_like(turns), np.array([0.0, 1.0, 0.0])
+    for frame, (turn, sine) in enumerate(zip(turns, sines, strict=True)):
+        side = 1.0
+        if sine > 1e-6:
+            side = -1.0 if turn[1:] @ axis < 0 and frame else 1.0
+            axis = side * turn[1:] / sine
+        values[frame, 0], values[frame, 1:] = 2 * math.atan2(side * sine, turn[0]), axis
+    values[:, 0] = np.unwrap(values[:, 0], period=4 * math.pi)
+    return values
+
+
+def _read_fit(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            fit = {key: data[key] for key in ("bone_names", "rotations", "root_positions", "fps")}
+    except FileNotFoundError:
+        raise KineliftError("there is no such file", "Check the path", str(path), "missing-file") from None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise KineliftError(f"this is not a readable fit file ({error})", "Fit the motion again", str(path), "bad-fit") from error
+    frames, bones = len(fit["root_positions"]), len(fit["bone_names"])
+    if not frames or fit["rotations"].shape != (frames, bones, 4) or fit["root_positions"].shape != (frames, 3):
+        raise KineliftError("rotations and root positions do not belong together", "Fit the motion again", str(path), "bad-fit")
+    if not (np.isfinite(fit["rotations"]).all() and np.isfinite(fit["root_positions"]).all() and fit["fps"] > 0):
+        raise KineliftError("the fit holds values that are not numbers", "Fit the motion again", str(path), "bad-fit")
+    return fit

@@ -1,0 +1,204 @@
+"""What carries a bone, found by trying: pose the mapped bones a little, look how the others follow, put all back.
+
+In a control rig the parent of a control is often a helper bone with constraints. Where such helpers only pass on the
+motion of another mapped bone, that bone is the carrier, and a pose can be computed for any frame without evaluating
+the scene again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ...backend.errors import KineliftError
+from ...rigs.presets import Switch
+from . import compat
+
+PROBES = 4
+LARGEST_TURN = 0.4
+"""Radians; small enough to stay clear of limits of constraints."""
+
+SAME_TURN = 2e-3
+"""Radians that single precision and a chain of constraints may add."""
+
+SAME_PLACE = 1e-4
+"""The same for places, in sizes of the rig."""
+
+REST_CHANNELS = ("location", "rotation_quaternion", "rotation_axis_angle", "rotation_euler", "scale")
+
+
+@dataclass(frozen=True)
+class Carriers:
+    """How N mapped bones hang together, in armature space; -1 stands for the armature itself.
+
+    heads [N,3], turns [N,3,3]: where the bones are while all of them are unposed.
+    place_carriers [N]: the bone whose motion moves this one's head; turn_carriers [N]: the one that turns it.
+    turn_offsets [N,3,3]: the unposed bone seen from its turn carrier.
+    root_axes [3,3]: how the head of bone 0 moves (columns) when its location channels become 1.
+    """
+
+    names: list[str]
+    heads: np.ndarray
+    turns: np.ndarray
+    place_carriers: np.ndarray
+    turn_carriers: np.ndarray
+    turn_offsets: np.ndarray
+    root_axes: np.ndarray
+
+
+def find_carriers(armature: bpy.types.Object, names: Sequence[str], root: str, switches: Sequence[Switch] = ()) -> Carriers:
+    """Probes the bones `names` of an armature object; `root` is the one that has a location.
+
+    The bones come back sorted: the root first and carriers before what they carry. Nothing of the pose, the properties
+    or the Action is changed afterwards. Raises KineliftError when a bone doesn't follow its channels.
+    """
+    _refuse_unready(armature)
+    names = [root, *(name for name in names if name != root)]
+    with undisturbed(armature, names, switches):
+        rest = _pose(armature, names, np.zeros((len(names), 3)), np.zeros(3))
+        size = max(float(np.ptp(rest[:, :3, 3], axis=0).max()), 1e-6)
+        axes = np.stack([_pose(armature, names, np.zeros((len(names), 3)), step)[0, :3, 3] - rest[0, :3, 3]
+                         for step in 0.1 * size * np.eye(3)], axis=-1) / (0.1 * size)
+        random = np.random.default_rng(0)
+        turned = [random.uniform(-LARGEST_TURN, LARGEST_TURN, (len(names), 3)) for _ in range(PROBES)]
+        posed = np.stack([rest, *(_pose(armature, names, turn, 0.1 * size * random.standard_normal(3)) for turn in turned)])
+    if abs(np.linalg.det(axes)) < 1e-3:
+        raise KineliftError(f"bone {root!r} can't be moved", "Disconnect it from its parent, or map the pelvis to another bone",
+                            armature.name, "bad-armature")
+    turns = _orthonormal(posed[:, :, :3, :3])
+    basis = np.stack([np.broadcast_to(np.eye(3), turns[0].shape), *(_turns(turn) for turn in turned)])
+    unposed = turns @ np.swapaxes(basis, -1, -2)
+    turn_carriers, offsets = _turn_carriers(armature, names, turns, unposed)
+    place_carriers = _place_carriers(armature, names, posed, turn_carriers, size)
+    return _sorted(armature, Carriers(names, rest[:, :3, 3], turns[0], place_carriers, turn_carriers, offsets, axes))
+
+
+@contextmanager
+def undisturbed(armature: bpy.types.Object, names: Sequence[str], switches: Sequence[Switch]) -> Iterator[None]:
+    """Inside, Actions don't play, the bones `names` are unposed and the switches set; afterwards all is as before."""
+    bones = [armature.pose.bones[name] for name in names]
+    channels = [{channel: tuple(getattr(bone, channel)) for channel in REST_CHANNELS} for bone in bones]
+    properties = [(switch, armature.pose.bones[switch.bone][switch.property]) for switch in present(armature, switches)]
+    position = armature.data.pose_position
+    with compat.without_animation(armature):
+        try:
+            armature.data.pose_position = "POSE"
+            set_switches(armature, switches)
+            yield
+        finally:
+            for bone, values in zip(bones, channels, strict=True):
+                for channel, value in values.items():
+                    setattr(bone, channel, value)
+            for switch, value in properties:
+                armature.pose.bones[switch.bone][switch.property] = value
+            armature.data.pose_position = position
+            armature.update_tag()
+    bpy.context.view_layer.update()
+
+
+def present(armature: bpy.types.Object, switches: Sequence[Switch]) -> list[Switch]:
+    """The switches this armature has; a rig generated without a feature lacks its property."""
+    bones = armature.pose.bones
+    return [switch for switch in switches if switch.bone in bones and switch.property in bones[switch.bone]]
+
+
+def set_switches(armature: bpy.types.Object, switches: Sequence[Switch]) -> None:
+    """Gives the custom properties their values and keeps their types."""
+    for switch in present(armature, switches):
+        bone = armature.pose.bones[switch.bone]
+        bone[switch.property] = type(bone[switch.property])(switch.value)
+    armature.update_tag()
+
+
+def _refuse_unready(armature: bpy.types.Object) -> None:
+    if armature.mode == "EDIT":
+        raise KineliftError("the armature is in Edit Mode", "Leave Edit Mode (Tab)", armature.name, "edit-mode")
+    if armature.name not in bpy.context.view_layer.objects or armature.hide_viewport:
+        raise KineliftError("the armature is hidden from this view layer, so Blender does not evaluate it",
+                            "Show the armature and its collection", armature.name, "hidden-armature")
+
+
+def _pose(armature: bpy.types.Object, names: Sequence[str], turns: np.ndarray, root_location: np.ndarray) -> np.ndarray:
+    """Turns the bones by rotation vectors [N,3] in their own axes, moves the first; matrices [N,4,4], armature space."""
+    for number, (name, turn) in enumerate(zip(names, _turns(turns), strict=True)):
+        basis = Matrix(turn.tolist()).to_4x4()
+        if number == 0:
+            basis.translation = root_location.tolist()
+        armature.pose.bones[name].matrix_basis = basis
+    armature.update_tag()
+    bpy.context.view_layer.update()
+    bones = armature.evaluated_get(bpy.context.evaluated_depsgraph_get()).pose.bones
+    return np.array([bones[name].matrix for name in names], float)
+
+
+def _turns(vectors: np.ndarray) -> np.ndarray:
+    """Rotation vectors [N,3] -> matrices [N,3,3] (Rodrigues)."""
+    angles = np.maximum(np.linalg.norm(vectors, axis=-1), 1e-12)[:, None, None]
+    x, y, z = (vectors / angles[..., 0]).T
+    zero = np.zeros_like(x)
+    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(-1, 3, 3)
+    return np.eye(3) + np.sin(angles) * cross + (1 - np.cos(angles)) * cross @ cross
+
+
+def _orthonormal(matrices: np.ndarray) -> np.ndarray:
+    """The rotations in matrices [...,3,3] that may hold scale."""
+    left, _, right = np.linalg.svd(matrices)
+    return left @ right
+
+
+def _turn_carriers(armature: bpy.types.Object, names: Sequence[str], turns: np.ndarray, unposed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For every bone the carrier in whose axes it keeps its unposed turn, and that turn."""
+    world = np.broadcast_to(np.eye(3), (len(turns), 1, 3, 3))
+    seen_by = np.swapaxes(np.concatenate([world, turns], axis=1), -1, -2)
+    carriers, offsets = np.empty(len(names), int), np.empty((len(names), 3, 3))
+    for bone, name in enumerate(names):
+        seen = seen_by @ unposed[:, bone, None]
+        drift = np.linalg.norm(seen - seen[:1], axis=(-1, -2)).max(axis=0)
+        drift[bone + 1] = np.inf
+        best = int(drift.argmin())
+        if drift[best] > SAME_TURN:
+            raise KineliftError(f"the rotation of bone {name!r} does not follow its channels and one other mapped bone",
+                                "Mute constraints and drivers on it, or set its follow property to 0 or 1", armature.name, "constrained-bone")
+        carriers[bone], offsets[bone] = best - 1, seen[0, best]
+    return carriers, offsets
+
+
+def _place_carriers(armature: bpy.types.Object, names: Sequence[str], posed: np.ndarray, turn_carriers: np.ndarray, size: float) -> np.ndarray:
+    """For every bone but the first the carrier in whose frame its head stays; the turn carrier where several do."""
+    inverse = np.linalg.inv(posed)
+    carriers = np.full(len(names), -1)
+    for bone, name in enumerate(names[1:], 1):
+        seen = np.einsum("kcij,kj->kci", inverse, posed[:, bone, :, 3])[..., :3]
+        drift = np.linalg.norm(seen - seen[:1], axis=-1).max(axis=0)
+        drift[bone] = np.inf
+        turn_carrier = turn_carriers[bone]
+        best = turn_carrier if turn_carrier >= 0 and drift[turn_carrier] < SAME_PLACE * size else int(drift.argmin())
+        if drift[best] > SAME_PLACE * size:
+            raise KineliftError(f"bone {name!r} is not carried by one of the other mapped bones",
+                                "Map the pelvis to the bone that carries the others, and mute constraints on this one",
+                                armature.name, "constrained-bone")
+        carriers[bone] = best
+    return carriers
+
+
+def _sorted(armature: bpy.types.Object, found: Carriers) -> Carriers:
+    """Carriers first; both kinds of carrier have to come before a bone."""
+    order: list[int] = []
+    waiting = list(range(len(found.names)))
+    while waiting:
+        ready = [bone for bone in waiting if all(carrier == -1 or carrier in order for carrier in (found.place_carriers[bone], found.turn_carriers[bone]))]
+        if not ready:
+            names = ", ".join(found.names[bone] for bone in waiting)
+            raise KineliftError(f"the bones {names} carry each other", "Map the pelvis to the bone that carries the others",
+                                armature.name, "constrained-bone")
+        order.append(ready[0])
+        waiting.remove(ready[0])
+    place = {-1: -1} | {bone: number for number, bone in enumerate(order)}
+    return Carriers([found.names[bone] for bone in order], found.heads[order], found.turns[order],
+                    np.array([place[found.place_carriers[bone]] for bone in order]),
+                    np.array([place[found.turn_carriers[bone]] for bone in order]), found.turn_offsets[order], found.root_axes)

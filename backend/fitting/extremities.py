@@ -1,0 +1,110 @@
+"""Where feet, toes and head point: as turns away from rest in the world, [T,3,3]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.fitting.kinematics import Rig
+from backend.fitting.measures import Measures
+from backend.fitting.source import Body
+from backend.fitting.vectors import about, across, dot, frames, length, smoothed, smoothstep, unit
+
+NEUTRAL_SHARE = 0.8
+"""How far a lifted foot keeps square to its shin."""
+
+STEEPEST = np.radians(80)
+
+
+@dataclass(frozen=True)
+class FootTurns:
+    """Turns of the foot and of the toes."""
+
+    foot: np.ndarray
+    toes: np.ndarray
+
+
+def feet(rig: Rig, measures: Measures, body: Body, joints: dict[str, np.ndarray], side: str) -> FootTurns:
+    """A standing foot is flat as at rest; a lifted one follows the toe joint, or the shin where there is none.
+
+    The ball of the foot never goes below the sole of a standing foot; toes near the floor lie on it.
+    """
+    ankle = joints[f"ankle.{side}"]
+    bone = rig.index[f"foot.{side}"]
+    up = measures.axes[:, 2]
+    sole = rig.tails[bone] - rig.heads[bone]
+    drop, reach = -sole @ up, np.linalg.norm(across(sole, up))
+    ahead = unit(across(sole, up)[None])[0]
+
+    yaw, pitch = _toe_angles(body, side) if f"toe.{side}" in body else _shin_angles(body, measures, side)
+    hypotenuse, rest_pitch = np.hypot(drop, reach), np.arctan2(drop, reach)
+    ball = max(measures.ankle - drop, 0.0)
+    lowest = np.arcsin(np.clip((ankle[:, 2] - ball) / hypotenuse, -1, 1)) - rest_pitch
+    pitch = np.clip(np.minimum(pitch, np.maximum(lowest, -rest_pitch)), -STEEPEST, STEEPEST)
+
+    upright = np.broadcast_to([0.0, 0.0, 1.0], yaw.shape)
+    flat = frames(np.cross(upright, yaw), upright) @ frames(np.cross(up, ahead)[None], up[None])[0].T
+    foot = about(unit(np.cross(upright, yaw)), pitch) @ flat
+
+    clearance = ankle[:, 2] - hypotenuse * np.sin(pitch + rest_pitch) - ball
+    lifted = smoothstep(clearance / measures.leg, 0.0, 0.06)
+    toes = about(unit(np.cross(upright, yaw)), pitch * np.where(pitch > 0, lifted, 1.0)) @ flat
+    return FootTurns(foot, toes)
+
+
+def _toe_angles(body: Body, side: str) -> tuple[np.ndarray, np.ndarray]:
+    """Horizontal direction [T,3] and downward pitch [T] of the foot, 0 where a planted foot usually is."""
+    along = unit(body[f"toe.{side}"] - body[f"ankle.{side}"])
+    pitch = np.arcsin(np.clip(-along[:, 2], -1, 1))
+    down = body.planted[side] > 0.7
+    usual = np.median(pitch[down]) if down.sum() > 2 else np.median(pitch)
+    return _horizontal(along, body.pelvis), pitch - usual
+
+
+def _shin_angles(body: Body, measures: Measures, side: str) -> tuple[np.ndarray, np.ndarray]:
+    """The same where no joint tells: the way the knee points, between pelvis and bent knee."""
+    line = unit(body[f"ankle.{side}"] - body[f"hip.{side}"])
+    knee = across(body[f"knee.{side}"] - body[f"hip.{side}"], line) / body.leg
+    ahead = -body.pelvis[..., 1]
+    knee = knee * (dot(knee, ahead) > 0)[:, None]
+    flat = np.array([1.0, 1.0, 0.0])
+    yaw = smoothed(unit(ahead * flat) * length(ahead * flat)[:, None] + 4 * knee * flat, 0.1 * body.fps)
+    yaw = _horizontal(yaw, body.pelvis)
+    shin = unit(body[f"ankle.{side}"] - body[f"knee.{side}"])
+    lean = np.arctan2(-dot(shin, yaw), -shin[:, 2])
+    lean = np.where(np.abs(lean) > np.radians(150), 0.0, lean)
+    height = (body[f"ankle.{side}"][:, 2] - body.standing) / body.leg
+    return yaw, lean * NEUTRAL_SHARE * smoothstep(height, 0.02, 0.15)
+
+
+def _horizontal(directions: np.ndarray, pelvis: np.ndarray) -> np.ndarray:
+    """Unit horizontal directions; a steep one leans on where the pelvis faces."""
+    flat = np.array([1.0, 1.0, 0.0])
+    return unit(directions * flat + 0.05 * unit(-pelvis[..., 1] * flat))
+
+
+def head(rig: Rig, measures: Measures, body: Body) -> np.ndarray | None:
+    """The head's turn from nose, eyes, ears and the top of the head; None where too little of it is seen."""
+    face = _middle(body, "eye") if "nose" not in body else body["nose"]
+    ears = _middle(body, "ear")
+    if face is None or ("head_top" not in body and ears is None):
+        return None
+    if "head_top" in body:
+        up = unit(body["head_top"] - body["neck"])
+        ahead = across(face - (body["head_top"] + body["neck"]) / 2, up)
+    else:
+        ahead = unit(face - ears)
+        up = unit(across(ears - body["neck"], ahead))
+    # A face seen from the side of noise: what the chest faces breaks ties.
+    ahead = across(unit(ahead) - 0.1 * body.chest[..., 1], up)
+    seen = frames(np.cross(up, ahead), up)
+
+    bone = rig.index["head"]
+    rest_up = unit((rig.tails[bone] - measures.joints["neck"])[None]) if "head_top" in body else measures.axes[None, :, 2]
+    return seen @ frames(measures.axes[None, :, 0], rest_up)[0].T
+
+
+def _middle(body: Body, part: str) -> np.ndarray | None:
+    sides = [body[f"{part}.{side}"] for side in "LR" if f"{part}.{side}" in body]
+    return sum(sides) / len(sides) if len(sides) == 2 else None

@@ -1,0 +1,204 @@
+"""Levenberg-Marquardt over all frames at once.
+
+Unknowns of a frame are a small turn of every bone relative to its parent and a shift of the root: D = 3 N + 3 numbers.
+Points and vectors of the rig pull towards their targets within a frame; smoothness ties a frame to the next one by a
+diagonal block only, so that the normal matrix is banded with bandwidth D and one banded Cholesky solves every frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solveh_banded
+from scipy.spatial.transform import Rotation
+
+from backend.fitting.kinematics import Rig, forward
+from backend.fitting.limits import Hinge
+
+FRAMES_AT_ONCE = 256
+"""Frames whose Jacobians are held in memory together."""
+
+MOST_STEPS = 20
+SMALLEST_GAIN = 1e-4
+"""Relative fall of the cost below which the solver stops."""
+
+
+@dataclass(frozen=True)
+class Pulls:
+    """What the rig should reach. Weights are inverse variances: of metres / `size` for points, of unit vectors else.
+
+    point_bones [P], point_rests [P,3] (world, at rest), point_targets [T,P,3], point_weights [T,P];
+    vector_bones [V], vector_rests [V,3] (world, at rest), vector_targets [T,V,3], vector_weights [T,V].
+    """
+
+    point_bones: np.ndarray
+    point_rests: np.ndarray
+    point_targets: np.ndarray
+    point_weights: np.ndarray
+    vector_bones: np.ndarray
+    vector_rests: np.ndarray
+    vector_targets: np.ndarray
+    vector_weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Stiffness:
+    """What keeps the rig calm; inverse variances of radians. rest, twist, smooth [N]; the rest are numbers.
+
+    rest: of a bone's turn away from rest; twist: of that turn's part about the bone; smooth: of the change of a bone's
+    turn from one frame to the next; sideways: of a hinge leaving its plane; backwards: of a hinge bending the wrong
+    way, counted from `slack` radians before straight.
+    """
+
+    rest: np.ndarray
+    twist: np.ndarray
+    smooth: np.ndarray
+    sideways: float
+    backwards: float
+    slack: float
+
+
+def solve(rig: Rig, pulls: Pulls, hinges: list[Hinge], stiffness: Stiffness, turns: np.ndarray, root: np.ndarray,
+          report: Callable[[float], None]) -> tuple[np.ndarray, np.ndarray]:
+    """Improves a first guess: turns [T,N,3,3] (relative, see `kinematics.forward`) and root [T,3]; returns both.
+
+    `report` gets the fraction of the steps that are done and may raise to stop.
+    """
+    problem = _Problem(rig, pulls, hinges, stiffness)
+    damping, cost = 1e-3, problem.cost(turns, root)
+    for step in range(MOST_STEPS):
+        report(step / MOST_STEPS)
+        blocks, gradient = problem.normal_equations(turns, root)
+        while True:
+            change = _solve_banded(blocks, gradient, problem.coupling, damping)
+            tried_turns, tried_root = problem.moved(turns, root, change)
+            tried_cost = problem.cost(tried_turns, tried_root)
+            if tried_cost <= cost:
+                break
+            damping *= 10
+            if damping > 1e6:
+                return turns, root
+        gain = (cost - tried_cost) / max(cost, 1e-12)
+        turns, root, cost, damping = tried_turns, tried_root, tried_cost, max(damping / 10, 1e-6)
+        if gain < SMALLEST_GAIN:
+            break
+    return turns, root
+
+
+class _Problem:
+    def __init__(self, rig: Rig, pulls: Pulls, hinges: list[Hinge], stiffness: Stiffness):
+        self.rig, self.pulls, self.hinges, self.stiffness = rig, pulls, hinges, stiffness
+        self.size = np.linalg.norm(rig.heads[:, None] - rig.heads[None], axis=-1).max()
+        self.axes = np.array([rig.direction(bone) for bone in range(rig.bones)])
+        self.parents = np.maximum(rig.parents, 0)
+        self.coupling = np.concatenate([np.repeat(stiffness.smooth, 3), np.zeros(3)])
+        self.offsets = pulls.point_rests - rig.heads[pulls.point_bones]
+        rest = stiffness.rest[:, None, None] * np.eye(3)
+        self.rest = rest + stiffness.twist[:, None, None] * self.axes[:, :, None] * self.axes[:, None, :]
+
+    def cost(self, turns: np.ndarray, root: np.ndarray) -> float:
+        world, heads = forward(self.rig, turns, root)
+        points, vectors = self._reached(world, heads)
+        total = np.sum(self.pulls.point_weights * np.sum((points - self.pulls.point_targets) ** 2, -1)) / self.size**2
+        total += np.sum(self.pulls.vector_weights * np.sum((vectors - self.pulls.vector_targets) ** 2, -1))
+        away = _logarithm(turns)
+        total += np.einsum("tni,nij,tnj", away, self.rest, away)
+        total += np.sum(self.stiffness.smooth[:, None] * self._changes(turns) ** 2)
+        for hinge in self.hinges:
+            lack, side, _, _ = self._hinge(hinge, turns)
+            total += self.stiffness.backwards * np.sum(lack**2) + self.stiffness.sideways * np.sum(side**2)
+        return float(total)
+
+    def moved(self, turns: np.ndarray, root: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        small = Rotation.from_rotvec(change[:, :-3].reshape(-1, 3)).as_matrix().reshape(turns.shape)
+        turned = small @ turns
+        return turned, root + change[:, -3:] * self.size
+
+    def normal_equations(self, turns: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The diagonal blocks [T,D,D] of the normal matrix, and half the gradient [T,D]."""
+        frames, unknowns = len(turns), 3 * self.rig.bones + 3
+        blocks, gradient = np.empty((frames, unknowns, unknowns)), np.empty((frames, unknowns))
+        world, heads = forward(self.rig, turns, root)
+        for start in range(0, frames, FRAMES_AT_ONCE):
+            part = slice(start, start + FRAMES_AT_ONCE)
+            blocks[part], gradient[part] = self._pull(world[part], heads[part], part)
+        bones = np.arange(self.rig.bones)
+        by_bone = blocks[:, :-3, :-3].reshape(frames, self.rig.bones, 3, self.rig.bones, 3)
+        turn_gradient = gradient[:, :-3].reshape(frames, self.rig.bones, 3)
+
+        away = _logarithm(turns)
+        by_bone[:, bones, :, bones, :] += self.rest[:, None]
+        turn_gradient += np.einsum("nij,tnj->tni", self.rest, away)
+
+        changes = self.stiffness.smooth[:, None] * self._changes(turns)
+        turn_gradient[1:] += changes
+        turn_gradient[:-1] -= changes
+        neighbours = np.zeros(frames)
+        neighbours[1:] += 1
+        neighbours[:-1] += 1
+        by_bone[:, bones, :, bones, :] += (self.stiffness.smooth[:, None] * neighbours)[:, :, None, None] * np.eye(3)
+
+        for hinge in self.hinges:
+            lack, side, to_lack, to_side = self._hinge(hinge, turns)
+            for weight, residual, row in ((self.stiffness.backwards * (lack > 0), lack, to_lack), (self.stiffness.sideways, side, to_side)):
+                weight = np.broadcast_to(weight, residual.shape)[:, None]
+                turn_gradient[:, hinge.bone] += weight * residual[:, None] * row
+                by_bone[:, hinge.bone, :, hinge.bone, :] += weight[..., None] * row[:, :, None] * row[:, None, :]
+        return blocks, gradient
+
+    def _reached(self, world: np.ndarray, heads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        points = heads[:, self.pulls.point_bones] + np.einsum("tpij,pj->tpi", world[:, self.pulls.point_bones], self.offsets)
+        vectors = np.einsum("tvij,vj->tvi", world[:, self.pulls.vector_bones], self.pulls.vector_rests)
+        return points, vectors
+
+    def _pull(self, world: np.ndarray, heads: np.ndarray, part: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Points move by turn x lever about the heads of the bones that carry them, vectors turn with theirs."""
+        points, vectors = self._reached(world, heads)
+        levers = np.concatenate([(points[:, :, None] - heads[:, None]) / self.size,
+                                 np.broadcast_to(vectors[:, :, None], (*vectors.shape[:2], self.rig.bones, 3))], axis=1)
+        levers *= self.rig.carried[np.concatenate([self.pulls.point_bones, self.pulls.vector_bones])][None, :, :, None]
+        residuals = np.concatenate([(points - self.pulls.point_targets[part]) / self.size, vectors - self.pulls.vector_targets[part]], axis=1)
+        weights = np.sqrt(np.concatenate([self.pulls.point_weights[part], self.pulls.vector_weights[part]], axis=1))[..., None]
+
+        frames_of = world[:, self.parents]
+        frames_of[:, 0] = np.eye(3)  # turns of a bone are told in its parent's axes
+        frames, rows, bones = levers.shape[:3]
+        jacobian = np.zeros((frames, rows, 3, bones * 3 + 3))
+        turned = jacobian[..., :-3].reshape(frames, rows, 3, bones, 3)
+        for axis in range(3):
+            about = frames_of[:, None, :, :, axis]
+            for i, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):
+                turned[:, :, i, :, axis] = about[..., j] * levers[..., k] - about[..., k] * levers[..., j]
+        jacobian[:, : points.shape[1], :, -3:] = np.eye(3)
+        jacobian = (jacobian * weights[..., None]).reshape(frames, rows * 3, -1)
+        transposed = np.swapaxes(jacobian, 1, 2)
+        return transposed @ jacobian, (transposed @ (residuals * weights).reshape(frames, -1, 1))[..., 0]
+
+    def _changes(self, turns: np.ndarray) -> np.ndarray:
+        return _logarithm(turns[1:] @ np.swapaxes(turns[:-1], -1, -2))
+
+    def _hinge(self, hinge: Hinge, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """How far the joint lacks its least bend and how far it leaves its plane [T], and their derivatives [T,3]."""
+        segment = turns[:, hinge.bone] @ hinge.segment
+        lack = np.maximum(np.sin(self.stiffness.slack) - segment @ hinge.bend, 0)
+        side = segment @ hinge.axis - hinge.segment @ hinge.axis
+        return lack, side, -np.cross(segment, hinge.bend), np.cross(segment, hinge.axis)
+
+
+def _logarithm(matrices: np.ndarray) -> np.ndarray:
+    return Rotation.from_matrix(matrices.reshape(-1, 3, 3)).as_rotvec().reshape(*matrices.shape[:-2], 3)
+
+
+def _solve_banded(blocks: np.ndarray, gradient: np.ndarray, coupling: np.ndarray, damping: float) -> np.ndarray:
+    """Solves (H + damping diag H) change = -gradient, [T,D]; H has `blocks` on and -diag(coupling) beside its diagonal."""
+    frames, size = gradient.shape
+    band = np.zeros((size + 1, frames, size))
+    for offset in range(size):
+        band[size - offset, :, offset:] = np.diagonal(blocks, offset, axis1=1, axis2=2)
+    band[size] *= 1 + damping
+    band[size] += 1e-6
+    band[0, 1:] = -coupling
+    change = solveh_banded(band.reshape(size + 1, -1), -gradient.ravel(), overwrite_ab=True, overwrite_b=True, check_finite=False)
+    return change.reshape(frames, size)

@@ -1,0 +1,105 @@
+"""The source of a fit: what the joints of a motion say about a body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.errors import KineliftError
+from backend.fitting.vectors import frames, length, smoothstep, unit
+from backend.motion.motion3d import Motion3D
+from rigs import load_skeleton, skeleton_names
+
+NEEDED = ("neck", *(f"{joint}.{side}" for side in "LR" for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")))
+
+TRUNK_SHARE = 0.75
+"""How far the pelvis follows the trunk when it leans away from the thighs; the spine bends by the rest."""
+
+LOWEST = 5.0
+"""Percentile of the ankles' heights that counts as standing."""
+
+HIGHEST_ANKLE = 0.25
+"""In leg lengths: a lowest ankle above this was never on the floor."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """Joints by role, each [T,3], and what follows from them; metres of the motion.
+
+    leg: hip to ankle along the bones; trunk [T,3] unit; pelvis, chest [T,3,3] with the columns left, back, up;
+    standing: height of an ankle that stands; floor: height of the floor; planted {side: [T]} 1 while the foot is down.
+    """
+
+    joints: dict[str, np.ndarray]
+    fps: float
+    leg: float
+    trunk: np.ndarray
+    pelvis: np.ndarray
+    chest: np.ndarray
+    standing: float
+    floor: float
+    planted: dict[str, np.ndarray]
+
+    @property
+    def frames(self) -> int:
+        return len(self.trunk)
+
+    def __getitem__(self, role: str) -> np.ndarray:
+        return self.joints[role]
+
+    def __contains__(self, role: str) -> bool:
+        return role in self.joints
+
+    @property
+    def hips(self) -> np.ndarray:
+        """[T,3] the middle of the hip joints."""
+        return (self["hip.L"] + self["hip.R"]) / 2
+
+
+def read_body(motion: Motion3D, place: str, ankle_ratio: float) -> Body:
+    """Finds the roles of a motion's joints. `ankle_ratio` is the rig's ankle height in leg lengths.
+
+    Raises KineliftError naming `place` when the skeleton is unknown, a needed role is missing or legs have no length.
+    """
+    joints = _roles(motion, place)
+    leg = float(np.mean([np.median(length(joints[f"hip.{s}"] - joints[f"knee.{s}"]) + length(joints[f"knee.{s}"] - joints[f"ankle.{s}"]))
+                         for s in "LR"]))
+    if leg < 1e-3:
+        raise KineliftError("the legs of the motion have no length", "Use a motion with positions in metres", place, "bad-motion")
+
+    hips = (joints["hip.L"] + joints["hip.R"]) / 2
+    trunk = unit(joints["neck"] - hips)
+    pelvis, chest = trunk_frames(joints)
+
+    heights = np.concatenate([joints["ankle.L"][:, 2], joints["ankle.R"][:, 2]])
+    standing = float(np.percentile(heights, LOWEST))
+    floor = 0.0
+    if not -0.5 * ankle_ratio < standing / leg < HIGHEST_ANKLE:
+        floor = min(standing - ankle_ratio * leg, 0.0)
+        standing = floor + ankle_ratio * leg
+    planted = {side: 1 - smoothstep((joints[f"ankle.{side}"][:, 2] - standing) / leg, 0.03, 0.15) for side in "LR"}
+    return Body(joints, motion.fps, leg, trunk, pelvis, chest, standing, floor, planted)
+
+
+def trunk_frames(joints: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Frames of pelvis and chest [T,3,3] from hips, knees, shoulders and neck [T,3]; used alike on motion and rig."""
+    hips = (joints["hip.L"] + joints["hip.R"]) / 2
+    trunk = unit(joints["neck"] - hips)
+    thighs = unit(joints["hip.L"] - joints["knee.L"]) + unit(joints["hip.R"] - joints["knee.R"])
+    pelvis = frames(joints["hip.L"] - joints["hip.R"], TRUNK_SHARE * trunk + (1 - TRUNK_SHARE) * thighs / 2)
+    chest = frames(joints["shoulder.L"] - joints["shoulder.R"], trunk)
+    return pelvis, chest
+
+
+def _roles(motion: Motion3D, place: str) -> dict[str, np.ndarray]:
+    if motion.skeleton not in skeleton_names():
+        raise KineliftError(f"the motion's skeleton {motion.skeleton!r} is unknown",
+                            f"Write one of {', '.join(skeleton_names())} as 'skeleton'", place, "unknown-skeleton")
+    roles = load_skeleton(motion.skeleton).roles
+    joints = {roles[name]: motion.positions[:, number] for number, name in enumerate(motion.joint_names) if name in roles}
+    missing = [role for role in NEEDED if role not in joints]
+    if missing:
+        raise KineliftError(f"the motion has no joint for {', '.join(missing)}", "Use a motion that has all joints of its skeleton",
+                            place, "missing-joints")
+    return joints
