@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 
+from backend.mas.stopwatch import Stopwatch
 from backend.mas.triangulation import AdamTriangulation, reproject, triangulate
 from backend.motion.cameras import project_orthographic, ring_azimuths, view_axes
 from backend.packs.model import MasModel
@@ -20,7 +23,8 @@ class SamplerSettings:
 
     views: cameras on the ring; calls: network evaluations a view; eta: 1 ancestral, 0 deterministic; consistent_noise: the
     same 3D noise seen by all views (the paper's ablation turns it off); adam: triangulate as the official program does;
-    spread_degrees: the arc the views are spread over.
+    apart_degrees: the angle between neighbouring views, 0 to spread them over the circle; bfloat16: run the network in half
+    precision where the device has arithmetic for it.
     """
 
     views: int = 5
@@ -28,7 +32,8 @@ class SamplerSettings:
     eta: float = 1.0
     consistent_noise: bool = True
     adam: bool = False
-    spread_degrees: float = 360.0
+    apart_degrees: float = 0.0
+    bfloat16: bool = False
 
 
 MODES = {
@@ -52,19 +57,34 @@ class Noise:
 def camera_ring(model: MasModel, settings: SamplerSettings) -> torch.Tensor:
     """The views' axes [V,3,3]. A pack with a range of elevations gets them spread over its views."""
     views = settings.views
-    azimuths = ring_azimuths(views) * (settings.spread_degrees / 360.0)
+    azimuths = torch.arange(views) * math.radians(settings.apart_degrees) if settings.apart_degrees else ring_azimuths(views)
     low, high = model.card["camera"]["elevation"]
     elevations = low + (high - low) * ((torch.arange(views) * 0.618034) % 1)
     return view_axes(azimuths, elevations).to(model.device)
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """True where bfloat16 is faster than float32: GPUs, and CPUs with instructions for it (elsewhere it is emulated)."""
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def precision(bfloat16: bool, device: torch.device) -> AbstractContextManager:
+    """The context in which the network runs: float32, or bfloat16 where that is asked for and pays."""
+    half = bfloat16 and has_bfloat16(device)
+    return torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
+
+
 @torch.no_grad()
-def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: SamplerSettings, report: Report = lambda fraction, message: None, lengths: torch.Tensor | None = None) -> torch.Tensor:
+def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: SamplerSettings, report: Report = lambda fraction, message: None,
+           lengths: torch.Tensor | None = None, watch: Stopwatch | None = None) -> torch.Tensor:
     """Samples one motion a seed.
 
     Args:
         frames: T; lengths: [B] valid frames of each motion, None for all.
         report: called at every step; may raise Cancelled.
+        watch: times the parts "network" and "triangulation" and counts "calls" and "rows" of the network.
     Returns: [B,T,J,3] metres, centred as the pack is, objects after joints. Frames beyond a length mean nothing.
     """
     batch, points = len(seeds), len(model.skeleton.keypoints)
@@ -72,6 +92,7 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
     views = len(axes)
     noise = Noise(seeds)
     geometry = (model.distance, model.scale)
+    watch = watch or Stopwatch(model.device)
 
     def view_noise() -> torch.Tensor:
         if not settings.consistent_noise:
@@ -85,9 +106,11 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
     x = view_noise()
     for index, t in enumerate(steps):
         report(index / len(steps), f"step {index + 1} of {len(steps)}")
-        predicted = model.denoiser(x.flatten(0, 1), torch.full((views * batch,), t, device=model.device), repeated)
-        seen = model.denormalise(predicted.unflatten(0, (views, batch)))
-        motion = adam(seen) if adam else triangulate(seen, axes, *geometry, start=motion, sweeps=2 if index else 4)
+        with watch.part("network", calls=1, rows=views * batch), precision(settings.bfloat16, model.device):
+            predicted = model.denoiser(x.flatten(0, 1), torch.full((views * batch,), t, device=model.device), repeated)
+        with watch.part("triangulation"):
+            seen = model.denormalise(predicted.float().unflatten(0, (views, batch)))
+            motion = adam(seen) if adam else triangulate(seen, axes, *geometry, start=motion, sweeps=2 if index else 4)
         if index + 1 < len(steps):
             consistent = model.normalise(reproject(motion, axes, *geometry))
             of_x0, of_x, deviation = model.schedule.step(t, steps[index + 1], settings.eta)
@@ -98,15 +121,20 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
 
 
 @torch.no_grad()
-def sample_2d(model: MasModel, frames: int, seeds: Sequence[int], calls: int = 99, lengths: torch.Tensor | None = None) -> torch.Tensor:
-    """Plain 2D samples of the diffusion model (the paper's "2D model" row): [B,T,J,2] in the pack's units."""
+def sample_2d(model: MasModel, frames: int, seeds: Sequence[int], settings: SamplerSettings,
+              lengths: torch.Tensor | None = None) -> torch.Tensor:
+    """Plain 2D samples of the diffusion model (the paper's "2D model" row): [B,T,J,2] in the pack's units. Takes `calls`, `eta`
+    and `bfloat16` from the settings."""
     noise = Noise(seeds)
     points = len(model.skeleton.keypoints)
     x = noise.draw(frames, points, 2).to(model.device)
-    steps = model.schedule.strided(calls)
+    steps = model.schedule.strided(settings.calls)
+    lengths = None if lengths is None else lengths.to(model.device)
     for index, t in enumerate(steps):
-        predicted = model.denoiser(x, torch.full((len(x),), t, device=model.device), None if lengths is None else lengths.to(model.device))
+        with precision(settings.bfloat16, model.device):
+            predicted = model.denoiser(x, torch.full((len(x),), t, device=model.device), lengths)
+        predicted = predicted.float()
         if index + 1 < len(steps):
-            of_x0, of_x, deviation = model.schedule.step(t, steps[index + 1])
+            of_x0, of_x, deviation = model.schedule.step(t, steps[index + 1], settings.eta)
             x = of_x0 * predicted + of_x * x + deviation * noise.draw(frames, points, 2).to(model.device)
     return model.denormalise(predicted)

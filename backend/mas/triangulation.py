@@ -7,7 +7,8 @@ import torch
 from backend.motion.cameras import project_perspective
 
 
-def triangulate(seen: torch.Tensor, axes: torch.Tensor, distance: float, scale: float, start: torch.Tensor | None = None, sweeps: int = 2, view_weights: torch.Tensor | None = None) -> torch.Tensor:
+def triangulate(seen: torch.Tensor, axes: torch.Tensor, distance: float, scale: float, start: torch.Tensor | None = None,
+                sweeps: int = 2, view_weights: torch.Tensor | None = None) -> torch.Tensor:
     """Least-squares points by iterated 3x3 normal equations: each sweep fixes the depths, as the reference's gradient does,
     and solves for the points exactly. Every point of every frame is a problem of its own, so batch members and padding
     cannot touch each other.
@@ -49,8 +50,7 @@ class AdamTriangulation:
         axes = self.axes[:, None, None, None]
         previous = 1e11
         for _ in range(1000):
-            rotated = (axes @ self.points.unsqueeze(-1)).squeeze(-1)
-            projected = rotated[..., :2] / (rotated[..., 2:].detach() + self.distance) * (self.distance / self.scale)
+            projected = project_at_fixed_depth(self.points, axes, self.distance, self.scale)
             loss = (weights * (projected - seen) ** 2).mean()
             self.optimiser.zero_grad()
             loss.backward()
@@ -61,6 +61,13 @@ class AdamTriangulation:
                 break
             previous = value
         return self.points.detach().clone()
+
+
+def project_at_fixed_depth(points: torch.Tensor, axes: torch.Tensor, distance: float, scale: float) -> torch.Tensor:
+    """`project_perspective` whose gradient does not reach the depth, as in the official program: a point is moved in the
+    view's plane only."""
+    rotated = (axes @ points.unsqueeze(-1)).squeeze(-1)
+    return rotated[..., :2] / (rotated[..., 2:].detach() + distance) * (distance / scale)
 
 
 def reproject(points: torch.Tensor, axes: torch.Tensor, distance: float, scale: float) -> torch.Tensor:

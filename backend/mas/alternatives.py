@@ -1,0 +1,63 @@
+"""What the MAS paper compares itself with: DreamFusion's score distillation (Poole et al. 2022) on motions (MAS section 4.3;
+code facts 7.2). Its other ablations are settings of the sampler."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from backend.mas.sampler import Report, precision
+from backend.mas.triangulation import project_at_fixed_depth
+from backend.motion.cameras import view_axes
+from backend.packs.model import MasModel
+
+
+@dataclass(frozen=True)
+class DreamFusionSettings:
+    """iterations: 200 in the paper, 1000 in its program; views: cameras an iteration; learning_rate: Adam's, in metres a step;
+    bfloat16: as in SamplerSettings."""
+
+    iterations: int = 200
+    views: int = 1
+    learning_rate: float = 0.01
+    bfloat16: bool = False
+
+
+def dreamfusion(model: MasModel, frames: int, seeds: Sequence[int], settings: DreamFusionSettings,
+                report: Report = lambda fraction, message: None, lengths: torch.Tensor | None = None) -> torch.Tensor:
+    """Optimises a 3D motion until its views look clean to the 2D model: every iteration films it from random sides, noises the
+    views to a random step, and takes one Adam step towards the network's clean version.
+
+    The official program draws its azimuths from 0..1 radians; here they come from the full circle, else no side but the front is
+    ever looked at. Every motion has its own generator, so that it does not depend on its batch mates.
+
+    Args: as for `backend.mas.sampler.sample`.
+    Returns: [B,T,J,3] metres, centred, objects after joints.
+    """
+    batch, points = len(seeds), len(model.skeleton.keypoints)
+    views, device = settings.views, model.device
+    generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+    low, high = model.card["camera"]["elevation"]
+    motion = torch.zeros(batch, frames, points, 3, device=device, requires_grad=True)
+    optimiser = torch.optim.Adam([motion], settings.learning_rate)
+    valid = torch.ones(batch, frames) if lengths is None else torch.arange(frames) < lengths.cpu().unsqueeze(1)
+    weight = valid.to(device)[None, :, :, None, None]
+    repeated = None if lengths is None else lengths.to(device).repeat(views)
+    for iteration in range(settings.iterations):
+        report(iteration / settings.iterations, f"iteration {iteration + 1} of {settings.iterations}")
+        sides = torch.stack([torch.rand(2, views, generator=one) for one in generators], -1)  # [2,V,B]
+        steps = torch.stack([torch.randint(1, model.schedule.steps, (views,), generator=one) for one in generators], -1).to(device)
+        noise = torch.stack([torch.randn(views, frames, points, 2, generator=one) for one in generators], 1).to(device)
+        axes = view_axes(2 * math.pi * sides[0], low + (high - low) * sides[1]).to(device)[:, :, None, None]
+        seen = project_at_fixed_depth(motion, axes, model.distance, model.scale)
+        with torch.no_grad(), precision(settings.bfloat16, device):
+            noised = model.schedule.add_noise(model.normalise(seen).flatten(0, 1), steps.flatten(), noise.flatten(0, 1))
+            clean = model.denormalise(model.denoiser(noised, steps.flatten(), repeated).float().unflatten(0, (views, batch)))
+        loss = (weight * (seen - clean) ** 2).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return motion.detach()
