@@ -11,7 +11,7 @@ from bpy_extras import anim_utils
 
 from ...backend.errors import KineliftError
 
-HAS_SLOTS = hasattr(bpy.types.Action, "slots")
+HAS_SLOTS = "slots" in bpy.types.Action.bl_rna.properties
 """4.4 and later: an Action holds slots, and each slot's curves lie in a channelbag."""
 
 

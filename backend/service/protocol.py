@@ -116,7 +116,7 @@ def decode(line: bytes) -> Message:
 
 
 def _malformed(code: int, message: str) -> ErrorBody:
-    return ErrorBody(code, message, "protocol", "Send one JSON-RPC 2.0 message a line; see docs/architecture.md, 'The service'.")
+    return ErrorBody(code, message, "protocol", "Send one JSON-RPC 2.0 message a line; see docs/architecture.md, 'The service'")
 
 
 def _error_body(error: Any) -> ErrorBody:
@@ -141,18 +141,18 @@ class Params:
         """Checks names and types. Raises ProtocolError that names the field."""
         known = {field.name: field for field in fields(cls)}
         for name in params.keys() - known.keys():
-            raise ProtocolError(cls._wrong(f"{cls.METHOD} has no parameter {name!r}", f"Use these: {', '.join(known)}.", name))
+            raise ProtocolError(cls._wrong(f"{cls.METHOD} has no parameter {name!r}", f"Use these: {', '.join(known)}", name))
         values = {}
         for name, field in known.items():
             if name not in params:
                 if field.default is MISSING:
-                    raise ProtocolError(cls._wrong(f"{cls.METHOD} needs the parameter {name!r}", f"Add {name!r}.", name))
+                    raise ProtocolError(cls._wrong(f"{cls.METHOD} needs the parameter {name!r}", f"Add {name!r}", name))
                 continue
             value, kind = params[name], field.type
             if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
                 value = float(value)
             if type(value).__name__ != kind:
-                raise ProtocolError(cls._wrong(f"{name!r} of {cls.METHOD} is {value!r:.60}", f"Give it as {kind}.", name))
+                raise ProtocolError(cls._wrong(f"{name!r} of {cls.METHOD} is {value!r:.60}", f"Give it as {kind}", name))
             values[name] = value
         return cls(**values)
 

@@ -96,7 +96,7 @@ class Server:
             else:
                 known = ", ".join([*self.handlers, protocol.CANCEL, protocol.SHUTDOWN])
                 self._send(Failure(message.id, ErrorBody(protocol.METHOD_NOT_FOUND, f"There is no method {message.method!r}",
-                                                         "unknown-method", f"Use one of these: {known}.")))
+                                                         "unknown-method", f"Use one of these: {known}")))
         except ProtocolError as error:
             id = message.id if error.id is None and "message" in locals() else error.id
             self._send(Failure(id, error.body))
@@ -105,7 +105,7 @@ class Server:
         with self._lock:
             if request.id in self._stop:
                 raise ProtocolError(ErrorBody(protocol.INVALID_REQUEST, f"The id {request.id} is in use", "protocol",
-                                              "Give every request an id of its own."))
+                                              "Give every request an id of its own"))
             self._stop[request.id] = False
         self._jobs.put(request)
 
@@ -126,7 +126,7 @@ class Server:
             answer: protocol.Message = Response(request.id, result)
             protocol.encode(answer)
         except Cancelled:
-            answer = Failure(request.id, ErrorBody(protocol.JOB_CANCELLED, "Cancelled", "cancelled", "Start again when you like."))
+            answer = Failure(request.id, ErrorBody(protocol.JOB_CANCELLED, "Cancelled", "cancelled", "Start again when you like"))
         except ProtocolError as error:
             answer = Failure(request.id, error.body)
         except KineliftError as error:
@@ -181,19 +181,19 @@ def _unforeseen(error: Exception) -> ErrorBody:
     name = type(error).__name__
     if "OutOfMemory" in name or isinstance(error, MemoryError):
         return ErrorBody(protocol.JOB_FAILED, "The memory of the device is full", "out-of-memory",
-                         "Ask for fewer variants or seconds, or set the device to CPU.")
+                         "Ask for fewer variants or seconds, or set the device to CPU")
     if isinstance(error, ImportError):
         return ErrorBody(protocol.JOB_FAILED, f"The backend's Python lacks a package: {error}", "missing-package",
-                         "Set up the backend again in the preferences of Kinelift.")
+                         "Set up the backend again in the preferences of Kinelift")
     return ErrorBody(protocol.INTERNAL_ERROR, f"{name}: {error}", "internal",
-                     "Report it with the last lines of the log; the job folder shows what was done.")
+                     "Report it with the last lines of the log; the job folder shows what was done")
 
 
 def _initialize(raw: dict[str, Any], report: Report) -> dict[str, Any]:
     params = protocol.InitializeParams.read(raw)
     if params.protocol != protocol.PROTOCOL_VERSION:
         raise KineliftError(f"The add-on speaks protocol {params.protocol}, the backend {protocol.PROTOCOL_VERSION}",
-                            "Restart Blender, so that both come from the same installation.", code="version-mismatch")
+                            "Restart Blender, so that both come from the same installation", code="version-mismatch")
     return {"protocol": protocol.PROTOCOL_VERSION, "version": backend.__version__, "python": platform.python_version(),
             "torch": _torch_version(), "device": _device()}
 
@@ -202,7 +202,7 @@ def _torch_version() -> str:
     try:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        raise KineliftError("This Python has no torch", "Choose a Python that has torch, or set up the backend in the preferences of Kinelift.",
+        raise KineliftError("This Python has no torch", "Choose a Python that has torch, or set up the backend in the preferences of Kinelift",
                             place=sys.executable, code="missing-package") from None
 
 
@@ -237,7 +237,7 @@ def _job_dir(path: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise KineliftError(f"The job folder cannot be made: {error.strerror}", "Make room or give write permission there.",
+        raise KineliftError(f"The job folder cannot be made: {error.strerror}", "Make room or give write permission there",
                             place=str(folder), code="bad-file") from None
     return folder
 

@@ -1,0 +1,1 @@
+"""Write takes and characters to files."""

@@ -1,0 +1,1 @@
+"""Generate a motion with a model pack."""

@@ -1,0 +1,57 @@
+"""Generate, and the small buttons beside it."""
+
+import random
+
+import bpy
+
+from ..retarget.steps import read_target
+from ..runtime import session
+from ..runtime.operator import JobOperator
+from ..scene import takes
+from . import steps
+from .properties import MAX_SEED, refresh_packs
+
+
+class KINELIFT_OT_generate(JobOperator, bpy.types.Operator):
+    """Make a new motion. It comes as a take on a stick armature of its own, and on the target armature when there is one"""
+
+    bl_idname = "kinelift.generate"
+    bl_label = "Generate Motion"
+    bl_options = {"UNDO"}
+    job_title = "Generating"
+
+    def steps(self, context):
+        scene = context.scene
+        backend, wish = session.backend(), scene.kinelift_generate.wish()
+        retarget = scene.kinelift_retarget
+        target = read_target(retarget.target, retarget.preset_name) if retarget.target is not None else None
+        names = yield from steps.generate(backend, wish, target)
+        takes.play(bpy.context)
+        return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there{f'; on {target.name}' if target else ''}"
+
+
+class KINELIFT_OT_new_seed(bpy.types.Operator):
+    """Throw the dice for another seed"""
+
+    bl_idname = "kinelift.new_seed"
+    bl_label = "New Seed"
+    bl_options = {"UNDO", "INTERNAL"}
+
+    def execute(self, context):
+        context.scene.kinelift_generate.seed = random.randint(0, MAX_SEED)
+        return {"FINISHED"}
+
+
+class KINELIFT_OT_refresh_packs(bpy.types.Operator):
+    """Look for model packs again"""
+
+    bl_idname = "kinelift.refresh_packs"
+    bl_label = "Refresh"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context):
+        refresh_packs()
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((KINELIFT_OT_generate, KINELIFT_OT_new_seed, KINELIFT_OT_refresh_packs))

@@ -1,0 +1,1 @@
+"""Put a take on an armature."""

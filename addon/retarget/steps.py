@@ -1,0 +1,61 @@
+"""Putting a take on an armature: read the armature, fit in the backend, key. Window, command line and scripts share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...backend.errors import KineliftError
+from ...backend.service.protocol import FitParams
+from ..runtime.jobs import Steps
+from ..runtime.location import new_job_folder
+from ..runtime.process import BackendProcess
+from ..scene.armatures import describe, write_armature_file
+from ..scene.empties import COMPANION_OF, key_object, radius_of
+from ..scene.keying import apply_fit
+
+
+@dataclass(frozen=True)
+class Target:
+    """An armature object by name, and what the backend needs to know of it."""
+
+    name: str
+    preset: str | None
+    file: Path
+
+
+def read_target(armature: bpy.types.Object, preset: str | None) -> Target:
+    """Writes the armature file. Raises KineliftError when the armature can't be a target: before any long work."""
+    description = describe(armature, preset)
+    file = write_armature_file(new_job_folder("fit") / "armature.npz", description)
+    return Target(armature.name, preset, file)
+
+
+def fit(backend: BackendProcess, motion_file: Path | str, target: Target) -> Steps[Path]:
+    """Fits a motion to a target; the fit file."""
+    params = FitParams(job_dir=str(target.file.parent), motion=str(motion_file), armature=str(target.file))
+    return Path((yield from backend.run(params))["fit"])
+
+
+def key_fit(fit_file: Path, target: Target, action_name: str, scene: bpy.types.Scene) -> bpy.types.Object:
+    """Keys a fit on its target, and the motion's objects on empties beside it. Returns the armature object."""
+    armature = scene.objects.get(target.name)
+    if armature is None:
+        raise KineliftError(f"the armature {target.name!r} is no longer in the scene", "Choose an armature and apply the take again", code="no-target")
+    apply_fit(armature, fit_file, action_name, target.preset, scene.frame_start)
+    with np.load(fit_file, allow_pickle=False) as data:
+        names, positions, fps = data["object_names"], data["object_positions"], float(data["fps"])
+    collection = armature.users_collection[0]
+    for number, name in enumerate(names):
+        empty = key_object(f"{armature.name} {name}", positions[:, number], fps, scene.frame_start, radius_of(str(name)), collection)
+        empty[COMPANION_OF] = armature
+    return armature
+
+
+def retarget(backend: BackendProcess, motion_file: Path | str, target: Target, action_name: str) -> Steps[bpy.types.Object]:
+    """The whole way for one motion file."""
+    fit_file = yield from fit(backend, motion_file, target)
+    return key_fit(fit_file, target, action_name, bpy.context.scene)

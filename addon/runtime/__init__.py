@@ -1,0 +1,1 @@
+"""The backend's environment, its process, and jobs with progress and cancel."""

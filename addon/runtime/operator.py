@@ -1,0 +1,90 @@
+"""The base of all operators that run a job: modal in a window, blocking without one."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...backend.errors import Cancelled, KineliftError
+from .jobs import Job, State, Steps, board, run_to_end
+
+TICK = 0.1
+"""Seconds between two steps of a job in a window."""
+
+
+class JobOperator:
+    """Mix in before bpy.types.Operator. A subclass says in `steps(context)` what to do: a generator that keeps names,
+    never Blender's data, across its yields, since the user may undo or delete meanwhile."""
+
+    job_title = ""
+
+    @classmethod
+    def poll(cls, context):
+        if board.is_busy:
+            cls.poll_message_set(f"{board.job.title} is still under way")
+            return False
+        return True
+
+    def steps(self, context: bpy.types.Context) -> Steps[str]:
+        """The work; returns the sentence that reports its success."""
+        raise NotImplementedError
+
+    def execute(self, context):
+        try:
+            job = board.begin(Job(self.job_title, self.steps(context)))
+            self.report({"INFO"}, run_to_end(job))
+            return {"FINISHED"}
+        except Cancelled:
+            return {"CANCELLED"}
+        except KineliftError as error:
+            self.report({"ERROR"}, f"{error}")
+            return {"CANCELLED"}
+        finally:
+            board.end()
+
+    def invoke(self, context, event):
+        if bpy.app.background:
+            return self.execute(context)
+        try:
+            self._job = board.begin(Job(self.job_title, self.steps(context)))
+        except KineliftError as error:
+            self.report({"ERROR"}, f"{error}")
+            return {"CANCELLED"}
+        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        redraw_panels(context)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        if not self._job.is_over:
+            self._job.step()
+        redraw_panels(context)
+        if not self._job.is_over:
+            return {"PASS_THROUGH"}
+        return self._finish(context)
+
+    def _finish(self, context):
+        context.window_manager.event_timer_remove(self._timer)
+        if board.job is self._job:
+            board.end()
+        if self._job.state is State.DONE:
+            self.report({"INFO"}, self._job.result)
+            return {"FINISHED"}
+        if self._job.error is not None:
+            self.report({"ERROR"}, f"{self._job.error}")
+        return {"CANCELLED"}
+
+    def cancel(self, context):
+        """Blender ends the operator itself: another file is opened, or the window closes."""
+        self._job.abandon()
+        if board.job is self._job:
+            board.end()
+
+
+def redraw_panels(context: bpy.types.Context) -> None:
+    """Draws the sidebars and the preferences again in all windows."""
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in {"VIEW_3D", "PREFERENCES"}:
+                area.tag_redraw()

@@ -1,0 +1,76 @@
+"""What every panel shows of a job: its bar, its error."""
+
+from __future__ import annotations
+
+import textwrap
+
+import bpy
+
+from .jobs import State, board
+
+
+def draw_job(layout: bpy.types.UILayout) -> None:
+    """The bar of the job under way with percent, time left and Cancel."""
+    job = board.job
+    if job is None:
+        return
+    column = layout.column(align=True)
+    column.label(text=job.progress.message, icon="TIME")
+    row = column.row(align=True)
+    row.progress(factor=job.progress.fraction, type="BAR", text=str(job.progress))
+    button = row.row(align=True)
+    button.enabled = job.state is State.RUNNING
+    button.operator("kinelift.cancel_job", text="", icon="CANCEL")
+
+
+def draw_error(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The last error: what is wrong, and the next step."""
+    error = board.error
+    if error is None:
+        return
+    box = layout.box()
+    row = box.row()
+    row.alert = True
+    row.label(text="That did not work", icon="ERROR")
+    row.operator("kinelift.dismiss_error", text="", icon="X", emboss=False)
+    column = box.column(align=True)
+    column.scale_y = 0.8
+    for sentence in (f"{error.place + ': ' if error.place else ''}{error.message}", error.remedy):
+        draw_text(column, f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}.", context)
+    if error.code in ("not-set-up", "no-python", "missing-package", "version-mismatch"):
+        box.operator("kinelift.open_preferences", icon="PREFERENCES")
+
+
+def draw_text(layout: bpy.types.UILayout, text: str, context: bpy.types.Context) -> None:
+    """A text as lines that fit the region."""
+    characters = max(int(context.region.width / (7 * context.preferences.system.ui_scale)) - 6, 20)
+    for line in textwrap.wrap(text, characters):
+        layout.label(text=line)
+
+
+class KINELIFT_OT_cancel_job(bpy.types.Operator):
+    """Stop the work under way. Nothing that was there before is lost"""
+
+    bl_idname = "kinelift.cancel_job"
+    bl_label = "Cancel"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context):
+        if board.job is not None:
+            board.job.cancel()
+        return {"FINISHED"}
+
+
+class KINELIFT_OT_dismiss_error(bpy.types.Operator):
+    """Hide this message"""
+
+    bl_idname = "kinelift.dismiss_error"
+    bl_label = "Dismiss"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context):
+        board.error = None
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((KINELIFT_OT_cancel_job, KINELIFT_OT_dismiss_error))

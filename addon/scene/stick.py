@@ -1,0 +1,156 @@
+"""The stick armature: a motion as it is, before any retargeting. Every joint is the head of a bone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+from .keying import continuous, key_channels, matrices, resample, scene_fps
+from .motion import Motion
+
+TIP = " tip"
+TIP_LENGTH = 0.06
+SHORTEST = 1e-3
+"""Metres; Blender deletes shorter bones."""
+
+THICKNESS = 0.018
+LEFT, RIGHT, MIDDLE = "THEME04", "THEME01", "THEME09"
+
+
+def make_stick(name: str, motion: Motion, frame_start: float, collection: bpy.types.Collection) -> bpy.types.Object:
+    """Makes an armature in a collection of the current scene and keys the motion on it, one key a scene frame.
+
+    A bone for every edge of the skeleton, named after the joint at its end, and a short one, "JOINT tip", on every joint
+    that ends a limb, so that all joints survive formats which keep only the heads of bones. The rest pose is the first frame.
+    """
+    track = resample(motion.positions, motion.fps, scene_fps(bpy.context.scene))
+    bones = edges(motion.joint_names, motion.parents)
+    names = [bone.name for bone in bones]
+    heads = track[:, [bone.head for bone in bones]]
+    vectors = edge_vectors(track, bones)
+    stick = bpy.data.objects.new(name, bpy.data.armatures.new(name))
+    collection.objects.link(stick)
+    _make_bones(stick, names, heads[0], vectors[0])
+    rest = np.array([stick.data.bones[bone].matrix_local.to_3x3() for bone in names])
+    locations, turns, stretches = bone_channels(rest, heads, vectors)
+    channels = {}
+    for number, bone in enumerate(names):
+        pose_bone = stick.pose.bones[bone]
+        for property, values in (("location", locations[:, number]), ("rotation_quaternion", turns[:, number])):
+            path = pose_bone.path_from_id(property)
+            channels |= {(path, index, bone): values[:, index] for index in range(values.shape[1])}
+        channels[pose_bone.path_from_id("scale"), 1, bone] = stretches[:, number]
+    key_channels(stick, name, channels, frame_start)
+    return stick
+
+
+class Edge(NamedTuple):
+    """A bone from joint `head` to joint `tail`; a tip lies on the joint `head` and goes on in the direction from `tail` to it."""
+
+    name: str
+    head: int
+    tail: int
+    is_tip: bool
+
+
+def edges(joint_names: list[str], parents: list[int]) -> list[Edge]:
+    """The bones of a skeleton."""
+    bones = [Edge(name, parent, joint, False) for joint, (name, parent) in enumerate(zip(joint_names, parents, strict=True)) if parent >= 0]
+    tips = [Edge(name + TIP, joint, max(parents[joint], 0), True) for joint, name in enumerate(joint_names) if joint not in parents]
+    return bones + tips
+
+
+def edge_vectors(track: np.ndarray, bones: list[Edge]) -> np.ndarray:
+    """Joint positions [T,J,3] -> bones [T,N,3] from head to tail, none shorter than Blender allows."""
+    vectors = np.stack([track[:, bone.tail] - track[:, bone.head] for bone in bones], axis=1)
+    is_tip = np.array([bone.is_tip for bone in bones])[:, None]
+    vectors = np.where(is_tip, -TIP_LENGTH * _unit(vectors), vectors)
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.where(lengths < SHORTEST, SHORTEST * _unit(vectors), vectors)
+
+
+def bone_channels(rest: np.ndarray, heads: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Channels of bones without parents that start at heads [T,N,3] and reach along vectors [T,N,3].
+
+    rest [N,3,3] holds the bones' axes in the rest pose, which is the first frame. Returns locations [T,N,3], quaternions
+    [T,N,4] and stretches [T,N] along the bone. Each frame turns the frame before by the smallest turn: nothing flips.
+    """
+    locations = np.einsum("nji,tnj->tni", rest, heads - heads[0])
+    lengths = np.linalg.norm(vectors, axis=-1)
+    directions = vectors / lengths[..., None]
+    turns = np.empty((*lengths.shape, 4))
+    turns[0] = (1.0, 0.0, 0.0, 0.0)
+    for frame in range(1, len(turns)):
+        turns[frame] = _multiply(_smallest_turn(directions[frame - 1], directions[frame]), turns[frame - 1])
+        reached = np.einsum("nij,nj->ni", matrices(turns[frame]), directions[0])
+        turns[frame] = _multiply(_smallest_turn(reached, directions[frame]), turns[frame])  # else rounding adds up
+    axes = np.einsum("nji,tnj->tni", rest, turns[..., 1:])
+    local = np.concatenate([turns[..., :1], axes], axis=-1)
+    return locations, continuous(local / np.linalg.norm(local, axis=-1, keepdims=True)), lengths / lengths[0]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.where(lengths > 1e-9, vectors / np.maximum(lengths, 1e-9), np.array([0.0, 0.0, 1.0]))
+
+
+def _smallest_turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Unit vectors [N,3] twice -> quaternions [N,4]; opposite vectors turn about any axis square to them."""
+    cosines = np.sum(before * after, axis=-1, keepdims=True)
+    axes = np.cross(before, after)
+    aside = np.where(np.abs(before[:, :1]) < 0.9, np.cross(before, [1.0, 0.0, 0.0]), np.cross(before, [0.0, 1.0, 0.0]))
+    quaternion = np.where(cosines > -1 + 1e-9, np.concatenate([1 + cosines, axes], axis=-1), np.concatenate([0 * cosines, aside], axis=-1))
+    return quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True)
+
+
+def _multiply(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    a, b = first[:, :1], second[:, :1]
+    u, v = first[:, 1:], second[:, 1:]
+    return np.concatenate([a * b - np.sum(u * v, axis=-1, keepdims=True), a * v + b * u + np.cross(u, v)], axis=-1)
+
+
+def _make_bones(stick: bpy.types.Object, names: list[str], heads: np.ndarray, vectors: np.ndarray) -> None:
+    """Bones stay without parents: a parent's stretch would shear them, and FBX knows no shear."""
+    with _edit_mode(stick):
+        for name, head, vector in zip(names, heads, vectors, strict=True):
+            bone = stick.data.edit_bones.new(name)
+            bone.head, bone.tail = Vector(head), Vector(head + vector)
+            bone.bbone_x = bone.bbone_z = THICKNESS
+    for bone in stick.data.bones:
+        bone.color.palette = _colour(bone.name)
+    stick.data.display_type = "BBONE"
+    stick.show_in_front = True
+
+
+def _colour(joint: str) -> str:
+    sides = {"L": LEFT, "R": RIGHT}
+    if joint[:1] in sides and joint[1:2].isupper():
+        return sides[joint[0]]
+    lower = joint.lower()
+    return LEFT if lower.startswith("left") else RIGHT if lower.startswith("right") else MIDDLE
+
+
+@contextmanager
+def _edit_mode(armature: bpy.types.Object) -> Iterator[None]:
+    """Edit Mode of an armature; afterwards the user's active object, selection and mode are back."""
+    layer = bpy.context.view_layer
+    active, selected = layer.objects.active, [item for item in layer.objects if item.select_get()]
+    mode = active.mode if active is not None else "OBJECT"
+    if mode != "OBJECT":
+        bpy.ops.object.mode_set(mode="OBJECT")
+    layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    try:
+        yield
+    finally:
+        bpy.ops.object.mode_set(mode="OBJECT")
+        for item in layer.objects:
+            item.select_set(item in selected)
+        layer.objects.active = active
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode=mode)

@@ -1,0 +1,109 @@
+"""Takes: the motions a scene has, each with how it was made and its own stick armature."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import CollectionProperty, IntProperty, PointerProperty, StringProperty
+
+from ...backend.errors import KineliftError
+from .empties import key_object, radius_of
+from .keying import scene_fps
+from .motion import read_motion
+from .stick import make_stick
+
+
+class KineliftTake(bpy.types.PropertyGroup):
+    name: StringProperty(name="Name", description="The name of this take")
+    motion_file: StringProperty(name="Motion File", subtype="FILE_PATH")
+    pack: StringProperty(name="Pack")
+    seed: IntProperty(name="Seed")
+    frames: IntProperty(name="Frames", description="Length in frames of the scene when the take was made")
+    collection: PointerProperty(type=bpy.types.Collection)
+    stick: PointerProperty(type=bpy.types.Object)
+
+
+def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str, seed: int) -> KineliftTake:
+    """Adds a motion file to the scene as a take with a keyed stick armature and its objects. The file is read before
+    the scene is touched. Raises KineliftError."""
+    motion = read_motion(motion_file)
+    taken = {take.name for take in scene.kinelift_takes}
+    name = next(name for name in _names(f"{pack} {seed}") if name not in taken)
+    collection = bpy.data.collections.new(name)
+    scene.collection.children.link(collection)
+    stick = make_stick(name, motion, scene.frame_start, collection)
+    for number, object_name in enumerate(motion.object_names):
+        key_object(f"{name} {object_name}", motion.object_positions[:, number], motion.fps, scene.frame_start,
+                   radius_of(object_name), collection)
+    take = scene.kinelift_takes.add()
+    take.name, take.motion_file, take.pack, take.seed = name, str(motion_file), pack, seed
+    take.collection, take.stick = collection, stick
+    take.frames = round((len(motion.positions) - 1) / motion.fps * scene_fps(scene)) + 1
+    scene.kinelift_take_index = len(scene.kinelift_takes) - 1
+    return take
+
+
+def _names(base: str):
+    yield base
+    for number in range(2, 10_000):
+        yield f"{base} ({number})"
+
+
+def get_take(scene: bpy.types.Scene, index: int) -> KineliftTake:
+    """The take at an index. Raises KineliftError when there is none."""
+    if not 0 <= index < len(scene.kinelift_takes):
+        raise KineliftError(f"there is no take {index}", "Generate a motion first", scene.name, "no-take")
+    return scene.kinelift_takes[index]
+
+
+def show_take(scene: bpy.types.Scene, shown: KineliftTake | None) -> None:
+    """Shows one take's own armature and hides those of the others; none at all for None."""
+    for take in scene.kinelift_takes:
+        if take.collection is not None:
+            take.collection.hide_viewport = take.collection.hide_render = shown is None or take.name != shown.name
+
+
+def frame_take(scene: bpy.types.Scene, take: KineliftTake) -> None:
+    """Makes the take's length the preview range, which leaves the scene's own range alone, and goes to its start."""
+    scene.use_preview_range = True
+    scene.frame_preview_start = scene.frame_start
+    scene.frame_preview_end = scene.frame_start + take.frames - 1
+    scene.frame_set(scene.frame_start)
+
+
+def play(context: bpy.types.Context) -> None:
+    """Starts the playback in a window that shows the scene."""
+    if not bpy.app.background and context.screen is not None and not context.screen.is_animation_playing:
+        bpy.ops.screen.animation_play()
+
+
+def remove_take(scene: bpy.types.Scene, index: int) -> None:
+    """Removes a take with its armature and objects. Its motion file and what it was applied to stay."""
+    take = get_take(scene, index)
+    if take.collection is not None:
+        for item in list(take.collection.objects):
+            _remove_object(item)
+        bpy.data.collections.remove(take.collection)
+    scene.kinelift_takes.remove(index)
+    scene.kinelift_take_index = min(scene.kinelift_take_index, len(scene.kinelift_takes) - 1)
+
+
+def _remove_object(item: bpy.types.Object) -> None:
+    action = item.animation_data.action if item.animation_data is not None else None
+    data = item.data
+    bpy.data.objects.remove(item)
+    if data is not None and data.users == 0:
+        bpy.data.armatures.remove(data)
+    if action is not None and action.users == 0:
+        bpy.data.actions.remove(action)
+
+
+def register() -> None:
+    bpy.utils.register_class(KineliftTake)
+    bpy.types.Scene.kinelift_takes = CollectionProperty(type=KineliftTake)
+    bpy.types.Scene.kinelift_take_index = IntProperty(name="Take", default=-1)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.kinelift_take_index
+    del bpy.types.Scene.kinelift_takes
+    bpy.utils.unregister_class(KineliftTake)
