@@ -39,7 +39,7 @@ def demo(options: list[str]) -> int:
     folder = BUILD / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     wheel = BpyWheel(DEMO_WHEEL, folder / "blender-user")
-    script = ROOT / "tests" / "demo" / "make_demo.py"
+    script = ROOT / "addon/demo/make_demo.py"
     command = [str(wheel.python), str(ROOT / "tests/programs/in_wheel.py"), str(script), "--package", str(package),
                "--python", str(python_of(VENV)), "--out", str(folder), *options]
     return subprocess.run(command, env=wheel.environment(), stdin=subprocess.DEVNULL, timeout=DEMO_TIMEOUT).returncode
