@@ -12,6 +12,7 @@ import numpy as np
 from backend.fitting.kinematics import Rig, bone_quaternions, forward, load_rig
 from backend.fitting.limits import hinges
 from backend.fitting.measures import measure
+from backend.fitting.objects import place_objects
 from backend.fitting.solver import Stiffness, solve
 from backend.fitting.source import read_body
 from backend.fitting.targets import build_targets
@@ -53,6 +54,7 @@ def fit_motion(motion_path: Path | str, armature_path: Path | str, out_path: Pat
     reached = np.stack([_reached(rig, world, heads, measures.bones[name], measures.joints[name]) for name in names], axis=1)
     wanted = np.stack([targets.joints[name] for name in names], axis=1)
     objects = motion.object_positions if motion.object_positions is not None else np.zeros((motion.frames, 0, 3))
+    wrists = {side: reached[:, names.index(f"wrist.{side}")] for side in "LR"}
     report(0.97, "Writing the fit")
     path = write_npz(out_path, {
         "bone_names": np.array(rig.names),
@@ -64,7 +66,7 @@ def fit_motion(motion_path: Path | str, armature_path: Path | str, out_path: Pat
         "target_positions": wanted.astype(np.float32),
         "fitted_positions": reached.astype(np.float32),
         "object_names": np.array(motion.object_names, dtype=str),
-        "object_positions": (scale * (objects - [0, 0, body.floor])).astype(np.float32),
+        "object_positions": place_objects(body, objects, wrists, scale).astype(np.float32),
     })
     report(1.0, "Fitted")
     return {"fit": str(path), "scale": scale, "mean_error": float(np.linalg.norm(reached - wanted, axis=-1).mean())}
@@ -76,7 +78,7 @@ def stiffness(rig: Rig, fps: float) -> Stiffness:
     return Stiffness(
         rest=np.array([REST_SIGMA.get(part, 1.0) ** -2.0 for part in parts]),
         twist=np.array([TWIST_SIGMA.get(part, np.inf) ** -2.0 for part in parts]),
-        smooth=np.full(rig.bones, (fps / SPEED_SIGMA) ** 2 if fps else 0.0),
+        smooth=np.full(rig.bones, (fps / SPEED_SIGMA) ** 2),
         sideways=SIDEWAYS_SIGMA**-2,
         backwards=BACKWARDS_SIGMA**-2,
         slack=float(SLACK),

@@ -20,7 +20,8 @@ USUAL_ANKLE = (0.01, 0.25)
 @dataclass(frozen=True)
 class Measures:
     """bones: joint role -> bone number; joints: joint role -> [3] rest position (world); leg: hip to ankle along the
-    bones; ankle: height of the ankle over the sole; pelvis, chest [3,3]: rest frames (left, back, up)."""
+    bones; ankle: height of the ankle over the sole; axes, pelvis, chest [3,3]: the body's, the pelvis' and the chest's
+    rest frames (left, back, up); clavicles: side -> [3], what its shoulder swings about."""
 
     bones: dict[str, int]
     joints: dict[str, np.ndarray]
@@ -29,6 +30,7 @@ class Measures:
     axes: np.ndarray
     pelvis: np.ndarray
     chest: np.ndarray
+    clavicles: dict[str, np.ndarray]
 
     @property
     def hips(self) -> np.ndarray:
@@ -54,7 +56,9 @@ def measure(rig: Rig) -> Measures:
     if not USUAL_ANKLE[0] * leg < ankle < USUAL_ANKLE[1] * leg:
         feet = [rig.index[role] for side in "LR" for role in (f"foot.{side}", f"toe.{side}") if role in rig.index]
         ankle = max((ankle_point - tail) @ up for tail in rig.tails[feet])
-    return Measures(bones, joints, float(leg), float(max(ankle, USUAL_ANKLE[0] * leg)), np.stack([left, back, up], axis=-1), pelvis[0], chest[0])
+    ankle = max(float(ankle), USUAL_ANKLE[0] * leg)
+    clavicles = {side: rig.heads[rig.index[f"clavicle.{side}"]] if f"clavicle.{side}" in rig.index else joints["neck"] for side in "LR"}
+    return Measures(bones, joints, float(leg), ankle, np.stack([left, back, up], axis=-1), pelvis[0], chest[0], clavicles)
 
 
 def _neck(rig: Rig) -> tuple[int, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from backend.fitting.measures import Measures
 from backend.fitting.source import Body
-from backend.fitting.vectors import across, dot, length, smoothed, smoothstep, unit
+from backend.fitting.vectors import across, dot, length, smoothed, unit
 
 STRAIGHTEST = 0.998
 """Largest part of a leg's length that hip and ankle may be apart."""
@@ -76,8 +76,10 @@ def _knee(body: Body, rig: Measures, side: str, hip: np.ndarray, down: np.ndarra
 
 
 def _shoulder(body: Body, rig: Measures, scale: float, side: str) -> np.ndarray:
-    """[T,3] neck to shoulder: the rig's own in the chest's frame, moved as the motion's shoulder leaves its median."""
+    """[T,3] neck to shoulder: the rig's own in the chest's frame, swung about the clavicle's head as the motion's
+    shoulder leaves its median."""
     in_chest = np.einsum("tji,tj->ti", body.chest, body[f"shoulder.{side}"] - body["neck"])
     moved = scale * (in_chest - np.median(in_chest, axis=0))
-    rest = rig.chest.T @ (rig.joints[f"shoulder.{side}"] - rig.joints["neck"])
-    return np.einsum("tij,tj->ti", body.chest, rest + moved)
+    pivot = rig.chest.T @ (rig.clavicles[side] - rig.joints["neck"])
+    out = rig.chest.T @ (rig.joints[f"shoulder.{side}"] - rig.clavicles[side])
+    return np.einsum("tij,tj->ti", body.chest, pivot + np.linalg.norm(out) * unit(out + moved))
