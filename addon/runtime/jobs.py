@@ -7,6 +7,7 @@ raised inside it at the next step; it tidies up (it may go on yielding meanwhile
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
@@ -49,6 +50,7 @@ class Job:
         self.state, self.progress = State.RUNNING, Progress(0.0, title)
         self.result: Any = None
         self.error: KineliftError | None = None
+        self._must_throw = False
 
     @property
     def is_over(self) -> bool:
@@ -58,15 +60,13 @@ class Job:
         """Asks the work to stop; keep stepping until it has."""
         if self.state is State.RUNNING:
             self.state = State.CANCELLING
-            self._throw_cancelled = True
-
-    _throw_cancelled = False
+            self._must_throw = True
 
     def step(self) -> None:
         """Does the next bit of the work. Never raises for a failure of the work itself: that is in `error`."""
         try:
-            if self._throw_cancelled:
-                self._throw_cancelled = False
+            if self._must_throw:
+                self._must_throw = False
                 self.progress = self._steps.throw(Cancelled())
             else:
                 self.progress = next(self._steps)
@@ -76,10 +76,11 @@ class Job:
             self.state = State.CANCELLED
         except KineliftError as error:
             self.state, self.error = State.FAILED, error
-        except Exception:
+        except Exception as error:
+            traceback.print_exc()
             self.state = State.FAILED
-            self.error = KineliftError("something unforeseen went wrong", "Read the details in the system console and report them", code="internal")
-            raise
+            self.error = KineliftError(f"something unforeseen went wrong ({type(error).__name__}: {error})",
+                                       "Report it with the details in the system console", code="internal")
 
     def abandon(self) -> None:
         """Ends the work at once, without waiting for what it has under way."""

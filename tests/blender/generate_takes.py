@@ -1,0 +1,55 @@
+"""Generate by operator: takes come, play what the motion file says, and leave what was there as it was."""
+
+import bpy
+import numpy as np
+
+from tests.blender.inside import arguments, empty_scene, extension, heads, places, set_generate
+
+scene = empty_scene()
+scene.render.fps = 30
+scene.frame_start = 11
+cube = bpy.data.objects.new("Mine", None)
+scene.collection.objects.link(cube)
+bpy.context.view_layer.objects.active = cube
+cube.select_set(True)
+set_generate(pack="tiny", seconds=2.0, seed=5, variants=2)
+
+assert bpy.ops.kinelift.generate() == {"FINISHED"}
+assert [take.name for take in scene.kinelift_takes] == ["tiny 5", "tiny 6"]
+first = scene.kinelift_takes[0]
+assert not first.collection.hide_viewport and scene.kinelift_takes[1].collection.hide_viewport
+assert (scene.frame_start, scene.frame_preview_start, scene.frame_preview_end) == (11, 11, 70)
+assert bpy.context.view_layer.objects.active == cube and cube.select_get() and not first.stick.select_get()
+
+motion = extension("addon.scene.motion").read_motion(first.motion_file)
+frames = range(11, 71)
+track = heads(first.stick, frames)
+for joint, name in enumerate(motion.joint_names):
+    bone = name + " tip" if name + " tip" in track else motion.joint_names[motion.parents.index(joint)]
+    assert np.abs(track[bone] - motion.positions[:, joint]).max() < 1e-4, name
+ball = next(item for item in first.collection.objects if item.type == "EMPTY")
+assert np.abs(places(ball, frames) - motion.object_positions[:, 0]).max() < 1e-4
+assert np.ptp(track["RWrist tip"], axis=0).max() > 0.01, "nothing moves"
+
+kept = {action.name: action.name for action in bpy.data.actions}
+set_generate(seed=5, variants=1)
+assert bpy.ops.kinelift.generate() == {"FINISHED"}
+assert [take.name for take in scene.kinelift_takes] == ["tiny 5", "tiny 6", "tiny 5 (2)"]
+again = scene.kinelift_takes[2]
+assert np.allclose(heads(again.stick, frames)["RWrist tip"], track["RWrist tip"], atol=1e-5), "the same seed gave another motion"
+scene.kinelift_takes[0].collection.hide_viewport = False
+assert np.array_equal(heads(scene.kinelift_takes[0].stick, frames)["RWrist tip"], track["RWrist tip"]), "an earlier take changed"
+
+assert bpy.ops.kinelift.play_take(index=1) == {"FINISHED"}
+assert [take.collection.hide_viewport for take in scene.kinelift_takes] == [True, False, True]
+assert bpy.ops.kinelift.remove_take(index=2) == {"FINISHED"}
+assert kept.keys() == {action.name for action in bpy.data.actions}
+
+scene.render.fps = 24
+set_generate(seed=7)
+assert bpy.ops.kinelift.generate() == {"FINISHED"}
+slower = scene.kinelift_takes[2]
+motion = extension("addon.scene.motion").read_motion(slower.motion_file)
+at_a_second = heads(slower.stick, [11 + 24])["RWrist tip"][0]
+assert np.abs(at_a_second - motion.positions[30, motion.joint_names.index("RWrist")]).max() < 1e-4, "the motion does not keep its time"
+bpy.ops.wm.save_as_mainfile(filepath=arguments()[0])

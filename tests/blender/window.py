@@ -1,0 +1,85 @@
+"""A Blender window that tests look at and click in."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.programs.display import Display
+from tests.programs.run import BlenderProgram, kill_group
+
+SCRIPT = Path(__file__).with_name("window_state.py")
+STRIP_FROM_RIGHT = 10
+STEP = 8
+START_TIMEOUT = 300.0
+"""Seconds: drawing in software on a busy machine starts slowly."""
+
+
+class Window:
+    """A started Blender on a virtual display. Points are pixels from the top left."""
+
+    def __init__(self, blender: BlenderProgram, display: Display, folder: Path, **settings: object):
+        blender.run_script("import bpy\nbpy.context.preferences.view.show_splash = False\nbpy.ops.wm.save_userpref()")
+        blender.env["DISPLAY"] = display.name
+        self.display, self.file = display, folder / "state.json"
+        given = [f"{name}={value}" for name, value in settings.items()]
+        self.process = blender.start("--window-geometry", 0, 0, *display.size, "--python-exit-code", 1, "--python", SCRIPT, "--", self.file, *given)
+
+    def state(self) -> dict:
+        """What Blender last wrote."""
+        if self.process.poll() is not None:
+            raise AssertionError(f"Blender ended with exit code {self.process.returncode}: {self.process.stdout.read()[-3000:]}")
+        try:
+            return json.loads(self.file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+
+    def wait(self, condition: Callable[[dict], object], timeout: float, what: str) -> dict:
+        """The first state for which `condition` holds."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            state = self.state()
+            if state and condition(state):
+                return state
+            time.sleep(0.05)
+        raise AssertionError(f"not seen within {timeout:.0f} s: {what}; the last state was {self.state()}")
+
+    def settled(self) -> dict:
+        """A state written after Blender has had time for what was done before."""
+        count = self.state()["count"]
+        return self.wait(lambda state: state["count"] > count + 2, 60, "a sign of life")
+
+    def open_tab(self, name: str) -> None:
+        """Clicks down the strip of tabs until the sidebar says it shows `name`."""
+        state = self.wait(lambda state: state["sidebar"][2] > 50, START_TIMEOUT, "the sidebar")
+        left, bottom, width, height = state["sidebar"]
+        x, top = left + width - STRIP_FROM_RIGHT, state["window"][1] - bottom - height
+        for y in range(top + 20, top + height - 20, 3 * STEP):
+            self.display.click(x, y)
+            if self.settled()["tab"] == name:
+                return
+        raise AssertionError(f"no tab {name!r} in the sidebar")
+
+    def find_button(self, command: str) -> tuple[int, int]:
+        """Where in the sidebar the button is that runs `command`: Blender copies the command of the button under the
+        mouse on Ctrl+C."""
+        for x, y in self._points():
+            self.display.move(x, y)
+            self.settled()
+            self.display.key("ctrl+c")
+            if self.settled()["clipboard"].startswith(command):
+                return x, y
+        raise AssertionError(f"no button for {command} in the sidebar")
+
+    def _points(self) -> Iterator[tuple[int, int]]:
+        state = self.state()
+        left, bottom, width, height = state["sidebar"]
+        top = state["window"][1] - bottom - height
+        for y in range(top + 30, min(top + height - 10, top + 500), STEP):
+            yield left + (width - 20) // 2, y
+
+    def close(self) -> None:
+        kill_group(self.process)
+        self.process.communicate()

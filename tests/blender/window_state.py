@@ -1,0 +1,56 @@
+"""Runs inside a Blender window: opens the sidebar and keeps writing what a test outside wants to know as JSON.
+
+Arguments after '--': the file to write, then settings of the Generate panel as NAME=VALUE.
+"""
+
+import itertools
+import json
+import os
+import sys
+from importlib import import_module
+
+import bpy
+
+PACKAGE = "bl_ext.user_default.kinelift"
+counter = itertools.count()
+
+
+def viewport():
+    """The largest 3D viewport: its area, space and sidebar."""
+    areas = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D"]
+    area = max(areas, key=lambda area: area.width * area.height)
+    return area, area.spaces[0], next(region for region in area.regions if region.type == "UI")
+
+
+def state() -> dict:
+    window, scene = bpy.context.window_manager.windows[0], bpy.context.scene
+    area, space, sidebar = viewport()
+    job = import_module(f"{PACKAGE}.addon.runtime.jobs").board.job
+    return {
+        "count": next(counter),
+        "window": [window.width, window.height],
+        "sidebar": [sidebar.x, sidebar.y, sidebar.width, sidebar.height],
+        "tab": getattr(sidebar, "active_panel_category", ""),
+        "clipboard": bpy.context.window_manager.clipboard,
+        "job": None if job is None else {"fraction": job.progress.fraction, "text": str(job.progress)},
+        "takes": [take.name for take in scene.kinelift_takes],
+        "playing": window.screen.is_animation_playing,
+        "frame": scene.frame_current,
+        "pid": getattr(import_module(f"{PACKAGE}.addon.runtime.session")._process, "pid", None),
+    }
+
+
+def write_state() -> float:
+    with open(f"{target}.part", "w", encoding="utf-8") as file:
+        json.dump(state(), file)
+    os.replace(f"{target}.part", target)
+    return 0.1
+
+
+target, *settings = sys.argv[sys.argv.index("--") + 1:]
+for setting in settings:
+    name, value = setting.split("=")
+    group = bpy.context.scene.kinelift_generate
+    setattr(group, name, type(getattr(group, name))(value))
+viewport()[1].show_region_ui = True
+bpy.app.timers.register(write_state, first_interval=1.0)
