@@ -107,7 +107,8 @@ class FeatureVae(nn.Module):
         found = []
         for start in range(0, len(keypoints), batch):
             count = torch.as_tensor(lengths[start : start + batch], device=self.mean.device).long()
-            x = torch.as_tensor(keypoints[start : start + batch, : int(count.max())], dtype=torch.float32, device=self.mean.device)
+            shown = np.ascontiguousarray(keypoints[start : start + batch, : int(count.max())], np.float32)
+            x = torch.from_numpy(shown).to(self.mean.device)
             found.append(self.encode((x - self.mean) / self.std, count)[0].double().cpu().numpy())
         return np.concatenate(found)
 

@@ -1,0 +1,220 @@
+"""`evaluate mas`: Table 3 of the MAS paper for a pack and its test motions, and how plausible the 3D motions are.
+
+Protocol (MAS code facts 8.2): features are the evaluator's latent means of 2D motions; a 3D motion is filmed once, from a random side;
+lengths are those of test motions. What is compared, and what differs from the paper, stands on the page that `--write` makes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from backend.errors import KineliftError
+from backend.evaluation import plausibility
+from backend.evaluation.comparison import fill_gaps, take, with_objects_seen
+from backend.evaluation.feature_vae import FILE, EvaluatorSettings, FeatureVae, load_evaluator, save_evaluator, train_evaluator
+from backend.evaluation.metrics import all_metrics, with_intervals
+from backend.evaluation.page import evaluation_page, plausibility_table, scores_table
+from backend.evaluation.subjects import Subject, draw_lengths, film, generate, subjects
+from backend.mas.generate import to_motion
+from backend.mas.sampler import Report
+from backend.motion.files import write_bytes
+from backend.motion.motion2d import Motion2DSet
+from backend.packs.catalogue import CARD
+from backend.packs.model import MasModel, find_pack, load_model
+from backend.training.domain import Domain
+
+GROUND_TRUTH = "recorded"
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """samples: motions a row; iterations: repetitions with other cameras and another draw of recorded motions, and, with
+    `fresh`, newly generated motions as in the paper's program."""
+
+    samples: int = 256
+    iterations: int = 10
+    fresh: bool = False
+    seed: int = 0
+
+
+class Evaluation:
+    """One pack against its 2D data: gapless motions that show the pack's objects, and the evaluator."""
+
+    def __init__(self, model: MasModel, data: Path, evaluator_folder: Path, settings: EvaluationSettings, report: Report):
+        self.model, self.settings, self.report = model, settings, report
+        skeleton = model.skeleton
+        objects = [skeleton.keypoints.index(name) for name in skeleton.objects]
+        sets = {split: self._load(data, split) for split in SPLITS}
+        self.evaluator = self._evaluator(evaluator_folder, sets["train"])
+        self.counts = {split: len(motions) for split, motions in sets.items()}
+        self.sets = {split: take(motions, with_objects_seen(motions, objects)) for split, motions in sets.items()}
+        self.features = {split: self.evaluator.features(motions.keypoints, motions.lengths) for split, motions in self.sets.items()}
+        self.plausibility: dict[str, dict] = {}
+
+    def _load(self, data: Path, split: str) -> Motion2DSet:
+        skeleton = self.model.skeleton
+        motions = Motion2DSet.load_folder(data, split, skeleton.name, len(skeleton.keypoints), float(self.model.card["fps"]))
+        if motions.skeleton != skeleton.name:
+            raise KineliftError(f"the motions have the skeleton {motions.skeleton!r}, the pack {skeleton.name!r}",
+                                "Give the 2D motions the pack was trained on", str(data), "bad-data")
+        return fill_gaps(motions, self.model.mean.cpu())
+
+    def _evaluator(self, folder: Path, motions: Motion2DSet) -> FeatureVae:
+        points = len(self.model.skeleton.keypoints)
+        if not (folder / FILE).is_file():
+            sizes = EvaluatorSettings.small(points)
+            trained = train_evaluator(motions, self.model.mean, self.model.std, sizes, seed=self.settings.seed, report=self.report)
+            save_evaluator(trained, folder)
+        evaluator = load_evaluator(folder)
+        if evaluator.settings.keypoints != points:
+            raise KineliftError(f"the evaluator knows {evaluator.settings.keypoints} keypoints, the pack has {points}",
+                                "Delete it; the next evaluation trains one", str(folder / FILE), "bad-evaluator")
+        return evaluator
+
+    def _rng(self, iteration: int, purpose: int) -> np.random.Generator:
+        """Every row sees the same draws, so that rows differ by their motions alone."""
+        return np.random.default_rng([self.settings.seed, iteration, purpose])
+
+    def _recorded(self, iteration: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """For each split the features of the recorded motions that rows are compared with in an iteration, and of other training
+        motions to compare with them."""
+        order = {split: self._rng(iteration, number).permutation(len(self.features[split])) for number, split in enumerate(SPLITS)}
+        count = min(self.settings.samples, len(order["test"]), len(order["train"]) // 2)
+        first, second, test = order["train"][:count], order["train"][count : 2 * count], order["test"][:count]
+        train = self.features["train"]
+        return {"train": (train[first], train[second]), "test": (self.features["test"][test], train[second])}
+
+    def ground_truth(self) -> dict[str, dict]:
+        """Recorded training motions in the place of generated ones: what a perfect model would reach. Metrics by split."""
+        return self._summary([{split: all_metrics(others, reference, self._rng(iteration, 2))
+                               for split, (reference, others) in self._recorded(iteration).items()}
+                              for iteration in range(self.settings.iterations)])
+
+    def score(self, name: str, subject: Subject, standing: float) -> dict[str, dict]:
+        """Generates a subject's motions and compares them with both splits; notes the plausibility of 3D ones under `name`."""
+        settings, repetitions, motions = self.settings, [], np.zeros(0)
+        for iteration in range(settings.iterations):
+            if settings.fresh or not iteration:
+                lengths = draw_lengths(self.sets["test"].lengths, settings.samples, self._rng(iteration, 3))
+                motions = generate(subject, self.model, lengths, settings.seed + iteration * settings.samples, self.report)
+            flat = motions if subject.flat else film(motions, self.model, self._rng(iteration, 4))
+            features = self.evaluator.features(flat, lengths)
+            repetitions.append({split: all_metrics(features, reference, self._rng(iteration, 2))
+                                for split, (reference, _) in self._recorded(iteration).items()})
+        if not subject.flat:
+            self.plausibility[name] = measure_generated(motions, lengths, self.model, standing)
+        return self._summary(repetitions)
+
+    @staticmethod
+    def _summary(repetitions: list[dict[str, dict[str, float]]]) -> dict[str, dict]:
+        return {split: with_intervals([repetition[split] for repetition in repetitions]) for split in SPLITS}
+
+
+def measure_generated(motions: np.ndarray, lengths: np.ndarray, model: MasModel, standing: float) -> dict[str, float]:
+    """Plausibility of samples [N,T,J,3]: bones as they were sampled, the rest as the motion is delivered, bones held and on its path."""
+    skeleton, found = model.skeleton, []
+    feet = [skeleton.joints.index(name) for name in skeleton.feet]
+    for points, length in zip(motions.astype(np.float64), lengths, strict=True):
+        delivered = to_motion(points[:length], model, in_place=False, provenance={})
+        bones = plausibility.bone_variation(points[:length, : len(skeleton.joints)], list(skeleton.parents))
+        found.append({"bone_variation": bones, **plausibility.measure(delivered.positions, feet, delivered.fps, standing)})
+    return plausibility.average(found)
+
+
+def measure_recorded(clips: Sequence[np.ndarray], model: MasModel, standing: float) -> dict[str, float]:
+    """Plausibility of recorded clips [T,J,3] on the pack's joints."""
+    skeleton = model.skeleton
+    feet = [skeleton.joints.index(name) for name in skeleton.feet]
+    return plausibility.average([{"bone_variation": plausibility.bone_variation(clip, list(skeleton.parents)),
+                                  **plausibility.measure(clip, feet, float(model.card["fps"]), standing)} for clip in clips])
+
+
+def recorded_clips(domain: str, folder: Path, model: MasModel) -> list[np.ndarray]:
+    """The training clips [T,J,3] of a domain, on the pack's joints."""
+    loaded = Domain.load(domain)
+    if loaded.skeleton.name != model.skeleton.name:
+        raise KineliftError(f"the domain has the skeleton {loaded.skeleton.name!r}, the pack {model.skeleton.name!r}",
+                            "Name the domain the pack was trained on", domain, "bad-domain")
+    return [clip.keypoints[:, : len(model.skeleton.joints)] for clip in loaded.clips(folder, "train")]
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("kind", choices=["mas"], help="the kind of pack")
+    parser.add_argument("--pack", required=True, help="a pack's name or folder")
+    parser.add_argument("--data", type=Path, required=True, help="the folder of 2D motions, made by `project`")
+    parser.add_argument("--clips", type=Path, help="the folder of 3D motion files, for a plausibility row of recorded motion")
+    parser.add_argument("--domain", help="the domain that reads them")
+    parser.add_argument("--samples", type=int, default=EvaluationSettings.samples, help="motions a row; the paper has 1024")
+    parser.add_argument("--iterations", type=int, default=EvaluationSettings.iterations)
+    parser.add_argument("--fresh", action="store_true", help="generate anew in every iteration, as the paper's program does")
+    parser.add_argument("--rows", nargs="+", choices=[GROUND_TRUTH, *subjects()], default=[GROUND_TRUTH, *subjects()])
+    parser.add_argument("--dreamfusion-iterations", type=int, default=200, help="200 in the paper, 1000 in its program")
+    parser.add_argument("--float32", action="store_true", help="no half precision in the network")
+    parser.add_argument("--evaluator", type=Path, help="the folder that holds or gets the evaluator; the pack's without it")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", type=Path, help="write the tables as a Markdown page")
+    parser.add_argument("--json", type=Path, help="write the scores as JSON")
+    parser.add_argument("--update-card", action="store_true", help="put the scores into the pack's card")
+
+
+def print_progress(fraction: float, message: str) -> None:
+    """Progress on one line of a terminal; nothing where the output is kept."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{fraction:4.0%} {message}", end="", file=sys.stderr, flush=True)
+
+
+def check_settings(arguments) -> None:
+    """Raises KineliftError for settings that mean nothing."""
+    if arguments.samples < 2 or arguments.iterations < 1:
+        raise KineliftError("there is nothing to compare", "Give at least 2 samples and 1 iteration", code="bad-setting")
+    if bool(arguments.clips) != bool(arguments.domain):
+        raise KineliftError("recorded clips need a domain that reads them", "Give --clips and --domain together", code="bad-setting")
+
+
+def run(arguments) -> int:
+    check_settings(arguments)
+    folder = find_pack(arguments.pack)
+    model = load_model(arguments.pack, arguments.device)
+    settings = EvaluationSettings(arguments.samples, arguments.iterations, arguments.fresh, arguments.seed)
+    clips = recorded_clips(arguments.domain, arguments.clips, model) if arguments.clips else []
+    feet = [model.skeleton.joints.index(name) for name in model.skeleton.feet]
+    standing = plausibility.standing_height(clips, feet) if clips and model.card["centring"] == "root-horizontal" else 0.0
+    evaluation = Evaluation(model, arguments.data, arguments.evaluator or folder, settings, print_progress)
+    rows: dict[str, dict] = {}
+    for name in arguments.rows:
+        if name == GROUND_TRUTH:
+            rows[name] = {"title": "recorded training motions", **evaluation.ground_truth()}
+        else:
+            subject = subjects(not arguments.float32, arguments.dreamfusion_iterations)[name]
+            rows[name] = {"title": subject.title, **evaluation.score(name, subject, standing)}
+        print_progress(1.0, "")
+        print(f"done: {rows[name]['title']}, FID {rows[name]['test']['fid'][0]:.2f}", flush=True)
+    measured = {GROUND_TRUTH: {"title": "recorded motions", **measure_recorded(clips, model, standing)}} if clips else {}
+    measured |= {name: {"title": rows[name]["title"], **values} for name, values in evaluation.plausibility.items()}
+    scores = {
+        "samples": settings.samples, "iterations": settings.iterations, "fresh": settings.fresh,
+        "compared": {split: [len(motions), evaluation.counts[split]] for split, motions in evaluation.sets.items()},
+        "bfloat16": not arguments.float32, "dreamfusion_iterations": arguments.dreamfusion_iterations,
+        "training_steps": model.card["training"].get("steps"), "standing": standing, "rows": rows, "plausibility": measured,
+    }
+    for split in reversed(SPLITS):
+        print(f"\nagainst the {split} split\n{scores_table(rows, split)}\n")
+    if measured:
+        print(f"{plausibility_table(measured)}\n")
+    if arguments.write:
+        print(write_bytes(arguments.write, evaluation_page(model.card, scores).encode()))
+    if arguments.json:
+        print(write_bytes(arguments.json, (json.dumps(scores, indent=2) + "\n").encode()))
+    if arguments.update_card:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card["scores"] = scores
+        print(write_bytes(folder / CARD, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()))
+    return 0

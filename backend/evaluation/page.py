@@ -1,0 +1,65 @@
+"""The Markdown page of an evaluation."""
+
+from __future__ import annotations
+
+from backend.evaluation.plausibility import MEASURES
+from backend.evaluation.tables import markdown_table, with_interval
+
+METRICS = {"fid": "FID (lower is better)", "diversity": "diversity", "precision": "precision", "recall": "recall"}
+
+
+def scores_table(rows: dict[str, dict], split: str) -> str:
+    """Rows by name: title and, for the split, (mean, half width) of each metric."""
+    return markdown_table(["", *METRICS.values()],
+                          [[row["title"], *(with_interval(*row[split][metric]) for metric in METRICS)] for row in rows.values()])
+
+
+def plausibility_table(rows: dict[str, dict]) -> str:
+    """Rows by name: title and value of each measure."""
+    return markdown_table(["", *MEASURES.values()],
+                          [[row["title"], *(f"{row[measure]:.2f}" for measure in MEASURES)] for row in rows.values()])
+
+
+def evaluation_page(card: dict, scores: dict) -> str:
+    """The page for a pack's card and the scores of `evaluate`."""
+    (train_used, train_all), (test_used, test_all) = scores["compared"]["train"], scores["compared"]["test"]
+    steps = f", trained for {scores['training_steps']:,} steps" if scores["training_steps"] else ""
+    repeated = ("Every repetition generates its motions anew." if scores["fresh"] else
+                "Motions are generated once, so the intervals cover the choice of cameras and of recorded motions, not that of seeds.")
+    half = "bfloat16 where the machine has it" if scores["bfloat16"] else "float32"
+    paragraphs = [
+        f"# Evaluation: {card['title']}",
+        f"The pack `{card['name']}`{steps}. This page is written by `python -m backend evaluate mas --write`.",
+        "## Against the test split",
+        scores_table(scores["rows"], "test"),
+        f"""\
+The table repeats Table 3 of the MAS paper. Motions become features by the pack's own evaluator, an autoencoder trained on its
+2D training motions, so its figures compare rows with each other, not with the paper's. A 3D motion is filmed once, from a
+random side, at the pack's elevation. A row is {scores["samples"]} motions (the paper: 1024) with lengths of test motions, against as
+many recorded ones; few motions make every FID larger, that of the first row too. The metrics are repeated {scores["iterations"]} times with
+other cameras and another draw of recorded motions; ± is 1.96 std / sqrt(n). {repeated}
+The network ran in {half}.""",
+        """\
+The test split holds other recordings than the training split, and other shares of the actions. The first row tells how far
+the two lie apart: a model that learned the training split perfectly would stand where it stands.""",
+        f"""\
+Missed points of recorded motions are filled in over time. Recordings without the ball are left out of the comparison
+({train_all - train_used} of {train_all} training motions, {test_all - test_used} of {test_all} test motions), because a generated
+motion always has one; what the pack learned from them counts against it here. DreamFusion takes one view an iteration from
+the full circle (the paper's program looks at the front only), {scores["dreamfusion_iterations"]} iterations, Adam at 0.01.""",
+        "## Against the training split",
+        "The same motions against those the pack learned from: how well it knows its own data. The first row compares two halves of it.",
+        scores_table(scores["rows"], "train"),
+    ]
+    if scores["plausibility"]:
+        floor = f"the height at which recorded ones stand ({scores['standing'] * 100:.1f} cm)" if scores["standing"] else "the floor"
+        paragraphs += [
+            "## As movement",
+            plausibility_table(scores["plausibility"]),
+            f"""\
+Bone lengths are those of the sample as it leaves the sampler; in the motion that is delivered they are held. The other
+columns are measured on the delivered motion, on its root path: how far the lower foot joint sinks below
+{floor}, how fast feet slide while they stand, and the third derivative
+of all joints.""",
+        ]
+    return "\n\n".join(paragraphs) + "\n"
