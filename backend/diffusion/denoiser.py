@@ -8,10 +8,17 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import nn
 
+from backend.diffusion.schedule import Schedule
+
 
 @dataclass(frozen=True)
 class DenoiserSettings:
-    """Sizes of the network. `keypoints` x 2 features a frame."""
+    """Sizes of the network. `keypoints` x 2 features a frame.
+
+    skip: the output is sqrt(abar) x_t + sqrt(1 - abar) F instead of F, so that a nearly clean input passes through and F
+    learns what is missing (the v-parameterisation of Salimans & Ho 2022). The paper's network has no such path; small
+    ones that train for an hour need it.
+    """
 
     keypoints: int
     width: int = 512
@@ -19,6 +26,7 @@ class DenoiserSettings:
     layers: int = 8
     heads: int = 4
     dropout: float = 0.1
+    skip: bool = False
 
     def as_card(self) -> dict:
         return asdict(self)
@@ -38,7 +46,7 @@ class Denoiser(nn.Module):
 
     MAX_TOKENS = 5000
 
-    def __init__(self, settings: DenoiserSettings):
+    def __init__(self, settings: DenoiserSettings, schedule: Schedule | None = None):
         super().__init__()
         self.settings = settings
         features, width = settings.keypoints * 2, settings.width
@@ -48,6 +56,7 @@ class Denoiser(nn.Module):
         self.encoder = nn.TransformerEncoder(layer, settings.layers, enable_nested_tensor=False)
         self.frame_out = nn.Linear(width, features)
         self.dropout = nn.Dropout(settings.dropout)
+        self.register_buffer("abar", torch.tensor((schedule or Schedule()).abar, dtype=torch.float32), persistent=False)
         self.register_buffer("positions", sinusoids(self.MAX_TOKENS, width), persistent=False)
 
     def forward(self, x: torch.Tensor, steps: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
@@ -59,4 +68,8 @@ class Denoiser(nn.Module):
         if lengths is not None and int(lengths.min()) < frames:
             padding = torch.arange(frames + 1, device=x.device) > lengths.unsqueeze(1)
         tokens = self.encoder(tokens, src_key_padding_mask=padding)
-        return self.frame_out(tokens[:, 1:]).view(batch, frames, -1, 2)
+        output = self.frame_out(tokens[:, 1:]).view(batch, frames, -1, 2)
+        if self.settings.skip:
+            abar = self.abar[steps].view(-1, 1, 1, 1)
+            output = abar.sqrt() * x + (1 - abar).sqrt() * output
+        return output

@@ -87,7 +87,7 @@ def load_model(name_or_folder: str, device: str = "auto") -> MasModel:
         schedule = Schedule(card["diffusion"]["steps"], card["diffusion"]["tau"])
         weights = load_file(place)
         mean, std = weights.pop("normalise.mean").float(), weights.pop("normalise.std").float()
-        denoiser = Denoiser(settings)
+        denoiser = Denoiser(settings, schedule)
         denoiser.load_state_dict({key: value.float() for key, value in weights.items()})
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise KineliftError(f"the weights don't fit their card ({error})", "Copy or train the pack again", place, "bad-pack") from error

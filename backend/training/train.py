@@ -18,7 +18,7 @@ from backend.diffusion.schedule import Schedule
 from backend.errors import KineliftError
 from backend.motion.files import write_bytes
 from backend.motion.motion2d import Motion2DSet
-from backend.packs.model import choose_device, save_pack
+from backend.packs.model import choose_device, load_model, save_pack
 from backend.training.domain import Domain
 
 STEADY_COORDINATE = 0.02  # metres: a coordinate that moves less is noise and is not blown up to unit variance
@@ -27,7 +27,8 @@ STEADY_COORDINATE = 0.02  # metres: a coordinate that moves less is noise and is
 @dataclass(frozen=True)
 class TrainingSettings:
     """Optimisation settings. `velocity_weight` adds the mean squared error of frame differences, which MDM uses and
-    the MAS paper does not; 0 is the paper's loss."""
+    the MAS paper does not; 0 is the paper's loss. Differences of normalised frames are a hundred times smaller than the
+    frames, hence the weight."""
 
     steps: int = 100_000
     minutes: float = math.inf
@@ -36,7 +37,7 @@ class TrainingSettings:
     warmup: int = 300
     weight_decay: float = 0.01
     ema: float = 0.999
-    velocity_weight: float = 1.0
+    velocity_weight: float = 20.0
     min_frames: int = 60
     save_minutes: float = 3.0
     seed: int = 0
@@ -97,7 +98,7 @@ def crops(motions: Motion2DSet, settings: TrainingSettings, rng: np.random.Gener
 class Trainer:
     """Owns the network, its moving average and the optimiser; resumes from `folder`/training.pt when it is there."""
 
-    def __init__(self, motions: Motion2DSet, domain: Domain, network: DenoiserSettings, settings: TrainingSettings, folder: Path, device: str):
+    def __init__(self, motions: Motion2DSet, domain: Domain, network: DenoiserSettings, settings: TrainingSettings, folder: Path, device: str, start_from: str | None = None):
         self.motions, self.domain, self.settings, self.folder = motions, domain, settings, folder
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         if self.world > 1:
@@ -113,11 +114,22 @@ class Trainer:
         self.schedule = Schedule()
         self.mean, self.std = (tensor.to(self.device) for tensor in normalisation(motions))
         self.state = TrainingState()
+        if start_from and not self.checkpoint.is_file():
+            self._start_from(start_from)
         self._resume()
 
     @property
     def checkpoint(self) -> Path:
         return self.folder / "training.pt"
+
+    def _start_from(self, pack: str) -> None:
+        model = load_model(pack, str(self.device))
+        try:
+            self.denoiser.load_state_dict(model.denoiser.state_dict())
+        except RuntimeError as error:
+            raise KineliftError(f"the pack to start from has another network ({error})", "Give the same sizes", pack, "bad-pack") from error
+        self.average = {key: value.detach().clone() for key, value in self.denoiser.state_dict().items()}
+        self.mean, self.std = model.mean, model.std
 
     def _resume(self) -> None:
         if not self.checkpoint.is_file():
@@ -256,6 +268,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--skip", action="store_true", help="let a nearly clean input pass through: for small networks and short training")
+    parser.add_argument("--start-from", help="begin with the weights of this pack")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
 
@@ -265,10 +279,10 @@ def run(arguments) -> int:
     motions = Motion2DSet.load_folder(arguments.data, "train", domain.skeleton.name, len(domain.skeleton.keypoints), domain.settings["fps"])
     if motions.skeleton != domain.skeleton.name:
         raise KineliftError(f"the motions have the skeleton {motions.skeleton!r}, the domain {domain.skeleton.name!r}", "Project them again with this domain", str(arguments.data), "bad-data")
-    network = DenoiserSettings(len(domain.skeleton.keypoints), arguments.width, arguments.feedforward, arguments.layers, arguments.heads, arguments.dropout)
+    network = DenoiserSettings(len(domain.skeleton.keypoints), arguments.width, arguments.feedforward, arguments.layers, arguments.heads, arguments.dropout, arguments.skip)
     settings = TrainingSettings(steps=arguments.steps, minutes=arguments.minutes, batch=arguments.batch, learning_rate=arguments.learning_rate,
                                 velocity_weight=arguments.velocity_weight, seed=arguments.seed)
-    trainer = Trainer(motions, domain, network, settings, arguments.to, arguments.device)
+    trainer = Trainer(motions, domain, network, settings, arguments.to, arguments.device, arguments.start_from)
     if trainer.rank == 0:
         print(f"training {sum(p.numel() for p in trainer.denoiser.parameters()) / 1e6:.1f} M parameters on {trainer.device} from step {trainer.state.step}", flush=True)
     trainer.run(lambda fraction, message: print(f"{fraction:6.1%} {message}", flush=True))
