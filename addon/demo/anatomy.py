@@ -23,6 +23,8 @@ SHOULDER_SLOPE = ((0.02, 0.022, 1.645, 0.060, 0.046), (0.09, 0.024, 1.618, 0.056
 JERSEY_HEM, JERSEY_TOP, JERSEY_THICKNESS = 1.072, 1.645, 0.010
 CHEST_HEIGHT = 1.40
 SHORTS_WAIST, SHORTS_THICKNESS, SHORTS_LENGTH = 1.12, 0.010, 0.76
+SHORTS_GAP = 0.032
+"""Between the legs of the shorts: wider than the voxels, which would else fuse them to a skirt."""
 
 
 def torso(thickness: float, low: float, high: float, loose: float | None = None) -> Solid:
@@ -135,9 +137,9 @@ def sole(point: Points) -> Solid:
 
 def shorts(point: Points) -> Solid:
     """Basketball shorts, wide and to just above the knee."""
-    tube = limb(point, "thigh.L", [(-0.07, 0.050, 0.085, 0.006), (0.06, 0.084, 0.108, 0.006), (0.32, 0.105, 0.116, 0.004),
-                                   (SHORTS_LENGTH, 0.106, 0.113, 0.004)])
-    left = sweep([section._replace(centre=(section.centre[0] + 0.008, *section.centre[1:])) for section in tube], SIDE, squareness=2.2)
+    tube = limb(point, "thigh.L", [(-0.07, 0.050, 0.085, 0.006), (0.06, 0.084, 0.108, 0.006), (0.32, 0.094, 0.116, 0.004),
+                                   (SHORTS_LENGTH, 0.094, 0.113, 0.004)])
+    left = sweep([section._replace(centre=(section.centre[0] + SHORTS_GAP / 2, *section.centre[1:])) for section in tube], SIDE, squareness=2.2)
     return merge([torso(SHORTS_THICKNESS, 0.99, SHORTS_WAIST), left, left.mirrored()])
 
 

@@ -136,7 +136,7 @@ def _set_up_render(scene: bpy.types.Scene) -> None:
     scene.render.image_settings.file_format = "PNG"
     scene.view_settings.view_transform = "AgX"
     scene.view_settings.look = "AgX - Medium High Contrast"
-    scene.view_settings.exposure = 0.2
+    scene.view_settings.exposure = 0.3
 
 
 def _pixels(path: Path) -> np.ndarray:

@@ -15,7 +15,7 @@ TEAM: Colour = (0.018, 0.125, 0.42)
 WHITE: Colour = (0.80, 0.80, 0.78)
 ACCENT: Colour = (0.86, 0.30, 0.04)
 FLOOR: Colour = (0.70, 0.68, 0.65)
-BACKGROUND: Colour = (0.84, 0.85, 0.87)
+BACKGROUND: Colour = (0.90, 0.91, 0.93)
 BALL: Colour = (0.66, 0.185, 0.035)
 BALL_SEAM: Colour = (0.020, 0.014, 0.012)
 

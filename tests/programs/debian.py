@@ -70,7 +70,7 @@ def ensure_packages(tools: bool) -> None:
         env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         remedy = "Check the network and the apt configuration, then run the command again"
         execute(["apt-get", "update", "-q"], remedy, env)
-        execute(["apt-get", "install", "-q", "-y", "--no-install-recommends", *missing], remedy, env)
+        execute(["apt-get", "install", "-q", "-y", *missing], remedy, env)
 
 
 def why_no_programs() -> str:
