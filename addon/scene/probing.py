@@ -29,7 +29,7 @@ SAME_TURN = 2e-3
 SAME_PLACE = 1e-4
 """The same for places, in sizes of the rig."""
 
-REST_CHANNELS = ("location", "rotation_quaternion", "rotation_axis_angle", "rotation_euler", "scale")
+CHANNELS = ("location", "rotation_quaternion", "rotation_axis_angle", "rotation_euler", "scale")
 
 
 @dataclass(frozen=True)
@@ -81,24 +81,30 @@ def find_carriers(armature: bpy.types.Object, names: Sequence[str], root: str, s
 @contextmanager
 def undisturbed(armature: bpy.types.Object, names: Sequence[str], switches: Sequence[Switch]) -> Iterator[None]:
     """Inside, Actions don't play, the bones `names` are unposed and the switches set; afterwards all is as before."""
-    bones = [armature.pose.bones[name] for name in names]
-    channels = [{channel: tuple(getattr(bone, channel)) for channel in REST_CHANNELS} for bone in bones]
+    view_layer = bpy.context.view_layer
+    channels = {bone: [tuple(getattr(bone, channel)) for channel in CHANNELS] for bone in armature.pose.bones}
     properties = [(switch, armature.pose.bones[switch.bone][switch.property]) for switch in present(armature, switches)]
     position = armature.data.pose_position
-    with compat.without_animation(armature):
-        try:
+    try:
+        with compat.without_animation(armature):
             armature.data.pose_position = "POSE"
+            for name in names:
+                bone = armature.pose.bones[name]
+                bone.location, bone.scale = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
             set_switches(armature, switches)
             yield
-        finally:
-            for bone, values in zip(bones, channels, strict=True):
-                for channel, value in values.items():
-                    setattr(bone, channel, value)
-            for switch, value in properties:
-                armature.pose.bones[switch.bone][switch.property] = value
-            armature.data.pose_position = position
-            armature.update_tag()
-    bpy.context.view_layer.update()
+    finally:
+        # The Action that comes back writes its values when the scene is evaluated: let it, before what was not keyed
+        # is put back.
+        view_layer.update()
+        for bone, values in channels.items():
+            for channel, value in zip(CHANNELS, values, strict=True):
+                setattr(bone, channel, value)
+        for switch, value in properties:
+            armature.pose.bones[switch.bone][switch.property] = value
+        armature.data.pose_position = position
+        armature.update_tag()
+        view_layer.update()
 
 
 def present(armature: bpy.types.Object, switches: Sequence[Switch]) -> list[Switch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backend.fitting.source import Body
-from backend.fitting.vectors import length, smoothstep
+from backend.fitting.vectors import length, smoothed, smoothstep
 
 HELD, FREE = 0.30, 0.40
 """Distances from the wrist, in leg lengths, within which a ball is in the hand and beyond which it isn't."""
@@ -36,7 +36,7 @@ def place_objects(body: Body, objects: np.ndarray, wrists: dict[str, np.ndarray]
         shifts[bounces] = 0.0
         times = np.arange(len(path))
         for axis, known in ((0, held), (1, held), (2, held | bounces)):
-            placed[:, number, axis] += np.interp(times, times[known], shifts[known, axis])
+            placed[:, number, axis] += smoothed(np.interp(times, times[known], shifts[known, axis]), 0.03 * body.fps)
         placed[:, number, 2] = np.maximum(placed[:, number, 2], scale * (path[:, 2].min() - body.floor))
     return placed
 

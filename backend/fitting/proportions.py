@@ -10,13 +10,16 @@ import numpy as np
 
 from backend.fitting.measures import Measures
 from backend.fitting.source import Body
-from backend.fitting.vectors import across, dot, length, smoothed, unit
+from backend.fitting.vectors import across, dot, length, smoothed, smoothstep, unit
 
 STRAIGHTEST = 0.998
 """Largest part of a leg's length that hip and ankle may be apart."""
 
 KNEE_PRIOR = 0.03
 """In leg lengths: how far a straight leg's knee counts as lying in front, so that noise can't choose its side."""
+
+BENT = (0.03, 0.08)
+"""In leg lengths: a knee this far out says itself where it points; the prior fades in between."""
 
 
 def reachable(body: Body, rig: Measures, scale: float) -> dict[str, np.ndarray]:
@@ -68,7 +71,9 @@ def _knee(body: Body, rig: Measures, side: str, hip: np.ndarray, down: np.ndarra
     out = across(body[f"knee.{side}"] - body[f"hip.{side}"], line) / body.leg
     front = unit(np.cross(line, body.pelvis[..., 0]))
     behind = np.minimum(dot(out, front), 0)
-    out = smoothed(out + (KNEE_PRIOR - behind)[:, None] * front, 0.02 * body.fps)
+    sure = smoothstep(length(out), *BENT)[:, None]
+    out = out - behind[:, None] * front
+    out = sure * out + (1 - sure) * smoothed(out + KNEE_PRIOR * front, 0.03 * body.fps)
     out = unit(across(out, down))
     distance = np.clip(distance, abs(thigh - shin) * 1.001, None)
     along = (thigh**2 - shin**2 + distance**2) / (2 * distance)

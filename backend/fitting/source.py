@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.errors import KineliftError
-from backend.fitting.vectors import frames, length, smoothstep, unit
+from backend.fitting.vectors import across, frames, length, smoothstep, unit
 from backend.motion.motion3d import Motion3D
 from rigs import load_skeleton, skeleton_names
 
@@ -83,11 +83,15 @@ def read_body(motion: Motion3D, place: str, ankle_ratio: float) -> Body:
 
 
 def trunk_frames(joints: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Frames of pelvis and chest [T,3,3] from hips, knees, shoulders and neck [T,3]; used alike on motion and rig."""
+    """Frames of pelvis and chest [T,3,3] from hips, knees, shoulders and neck [T,3]; used alike on motion and rig.
+
+    The pelvis keeps the hip line exactly, the chest the line from hips to neck.
+    """
     hips = (joints["hip.L"] + joints["hip.R"]) / 2
     trunk = unit(joints["neck"] - hips)
     thighs = unit(joints["hip.L"] - joints["knee.L"]) + unit(joints["hip.R"] - joints["knee.R"])
-    pelvis = frames(joints["hip.L"] - joints["hip.R"], TRUNK_SHARE * trunk + (1 - TRUNK_SHARE) * thighs / 2)
+    hip_line = unit(joints["hip.L"] - joints["hip.R"])
+    pelvis = frames(hip_line, across(TRUNK_SHARE * trunk + (1 - TRUNK_SHARE) * thighs / 2, hip_line))
     chest = frames(joints["shoulder.L"] - joints["shoulder.R"], trunk)
     return pelvis, chest
 

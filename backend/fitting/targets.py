@@ -21,7 +21,7 @@ POINT_SIGMA = 0.003
 
 POINT_SHARES = {"ankle": 4.0, "hip": 2.0, "shoulder": 0.5, "neck": 0.5}
 
-FOOT_SIGMA, TOE_SIGMA, HEAD_SIGMA, PELVIS_SIGMA, CHEST_SIGMA = 0.02, 0.05, 0.03, 0.1, 0.05
+FOOT_SIGMA, TOE_SIGMA, HEAD_SIGMA, PELVIS_SIGMA, CHEST_SIGMA = 0.02, 0.05, 0.03, 0.2, 0.05
 """How far directions may miss, as unit vectors."""
 
 
