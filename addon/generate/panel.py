@@ -43,7 +43,7 @@ class KINELIFT_PT_generate(bpy.types.Panel):
             column.label(text=f"This pack knows {pack.seconds_max:g} s at most", icon="INFO")
         row = column.row(align=True)
         row.prop(settings, "seed")
-        row.operator("kinelift.new_seed", text="", icon="FILE_REFRESH")
+        row.operator("kinelift.new_seed", text="", icon="RNDCURVE")
         column.prop(settings, "variants")
         column.prop(context.scene.kinelift_retarget, "target")
         if not board.is_busy:

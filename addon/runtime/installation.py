@@ -87,8 +87,7 @@ def _with_retries(command: list, start: float, end: float, packages: int) -> Ste
 def _pip(command: list, start: float, end: float, packages: int) -> Steps[None]:
     """Counts the packages pip speaks of. Collecting is most of the way, unpacking the rest."""
     collected, message, unpack_from = 0, "Asking for the packages", start + 0.8 * (end - start)
-    running = _lines(command, clean_environment())
-    for line in running:
+    for line in _lines(command, clean_environment()):
         if found := re.match(r"\s*(Collecting|Downloading|Using cached|Requirement already satisfied:?) (\S+)(.*)", line or ""):
             collected += found[1] in ("Collecting", "Requirement already satisfied:")
             name = re.split(r"[=<>\[-]", found[2].rsplit("/", 1)[-1])[0]
@@ -96,7 +95,7 @@ def _pip(command: list, start: float, end: float, packages: int) -> Steps[None]:
             message = f"Downloading {name}{', ' + size[1] if size else ''}" if "Download" in found[1] else f"Collecting {name}"
         elif line and line.startswith("Installing collected packages"):
             collected, message = packages, "Unpacking the packages"
-        yield Progress(start + (unpack_from - start) * min(collected / packages, 1.0), message)
+        yield Progress(start + (unpack_from - start) * min(collected / max(packages, 1), 1.0), message)
 
 
 def _command(command: list, progress: Progress, env: dict[str, str] | None = None) -> Steps[list[str]]:

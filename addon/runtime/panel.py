@@ -15,7 +15,7 @@ def draw_job(layout: bpy.types.UILayout) -> None:
     if job is None:
         return
     column = layout.column(align=True)
-    column.label(text=job.progress.message, icon="TIME")
+    column.label(text=_sentence(job.progress.message), icon="SORTTIME")
     row = column.row(align=True)
     row.progress(factor=job.progress.fraction, type="BAR", text=str(job.progress))
     button = row.row(align=True)
@@ -36,7 +36,7 @@ def draw_error(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     column = box.column(align=True)
     column.scale_y = 0.8
     for sentence in (f"{error.place + ': ' if error.place else ''}{error.message}", error.remedy):
-        draw_text(column, f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}.", context)
+        draw_text(column, f"{_sentence(sentence).rstrip('.')}.", context)
     if error.code in ("not-set-up", "no-python", "missing-package", "version-mismatch"):
         box.operator("kinelift.open_preferences", icon="PREFERENCES")
 
@@ -46,6 +46,10 @@ def draw_text(layout: bpy.types.UILayout, text: str, context: bpy.types.Context)
     characters = max(int(context.region.width / (7 * context.preferences.system.ui_scale)) - 6, 20)
     for line in textwrap.wrap(text, characters):
         layout.label(text=line)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 class KINELIFT_OT_cancel_job(bpy.types.Operator):

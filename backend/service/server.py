@@ -152,7 +152,8 @@ class Progress:
 
     def __init__(self, id: int, send: Callable[[Notification], None], is_cancelled: Callable[[], bool]):
         self._id, self._send, self._is_cancelled = id, send, is_cancelled
-        self._start, self._sent_at, self._sent_message = time.monotonic(), float("-inf"), None
+        self._pace = Pace()
+        self._sent_at, self._sent_message = float("-inf"), None
 
     def check(self) -> None:
         """Raises Cancelled when the user asked to stop."""
@@ -162,19 +163,31 @@ class Progress:
     def __call__(self, fraction: float, message: str) -> None:
         self.check()
         now = time.monotonic()
+        left = self._pace.seconds_left(now, fraction)
         if now - self._sent_at < PROGRESS_INTERVAL and message == self._sent_message and fraction < 1:
             return
         fraction = min(max(float(fraction), 0.0), 1.0)
         self._sent_at, self._sent_message = now, message
         self._send(Notification(protocol.PROGRESS, {"id": self._id, "fraction": round(fraction, 4), "message": message,
-                                                    "seconds_left": seconds_left(now - self._start, fraction)}))
+                                                    "seconds_left": left}))
 
 
-def seconds_left(elapsed: float, fraction: float) -> float | None:
-    """Seconds to the end at the pace so far; None while the pace is unknown."""
-    if fraction <= 0.01 or elapsed < 0.5:
-        return None
-    return round(elapsed * (1 - fraction) / fraction, 1)
+class Pace:
+    """Tells the time left. The clock starts with the first work done, so that loading does not count as slow work."""
+
+    def __init__(self) -> None:
+        self._start: tuple[float, float] | None = None
+
+    def seconds_left(self, now: float, fraction: float) -> float | None:
+        """Seconds from `now` to the end at the pace so far; None while the pace is unknown."""
+        if self._start is None:
+            if fraction > 0:
+                self._start = now, fraction
+            return None
+        elapsed, done = now - self._start[0], fraction - self._start[1]
+        if elapsed < 0.5 or done <= 0:
+            return None
+        return round(elapsed * max(1 - fraction, 0.0) / done, 1)
 
 
 def _unforeseen(error: Exception) -> ErrorBody:

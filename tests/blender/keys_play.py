@@ -13,10 +13,10 @@ if "kinelift" not in sys.modules:  # a whole Blender; the wheels' runner has don
 
     add_checkout()
 
-from kinelift.addon.scene import compat, keying  # noqa: E402
-from kinelift.addon.scene.armatures import describe  # noqa: E402
-from kinelift.addon.scene.keying import apply_fit, key_channels, matrices  # noqa: E402
-from kinelift.backend.errors import KineliftError  # noqa: E402
+from kinelift.addon.scene import compat, keying
+from kinelift.addon.scene.armatures import describe
+from kinelift.addon.scene.keying import apply_fit, key_channels, matrices
+from kinelift.backend.errors import KineliftError
 
 FOLDER = Path(sys.argv[-1])
 FRAMES = 25
@@ -127,7 +127,7 @@ def state(armature):
 def test_rotated_and_scaled_objects():
     armature = rig("metarig")
     armature.rotation_euler, armature.location, armature.scale = (1.2, 0.3, -2.0), (3, -1, 0.5), (0.01, 0.01, 0.01)
-    for mode, bone in (("XYZ", "thigh.L"), ("ZYX", "forearm.R"), ("AXIS_ANGLE", "head" if "head" in armature.pose.bones else "spine.006")):
+    for mode, bone in (("XYZ", "thigh.L"), ("ZYX", "forearm.R"), ("AXIS_ANGLE", "spine.006")):
         armature.pose.bones[bone].rotation_mode = mode
     bpy.context.view_layer.update()
     description = describe(armature)
@@ -147,7 +147,7 @@ def test_euler_keys_do_not_jump():
 def test_other_frame_rates_are_resampled():
     armature = rig("metarig")
     description = describe(armature)
-    path, heads, turns = made_fit(description, 4, fps=60.0)
+    path, heads, _ = made_fit(description, 4, fps=60.0)
     apply_fit(armature, path, "Take")
     curve = compat.curves_of(armature)[0]
     frames = [point.co[0] for point in curve.keyframe_points]
@@ -155,6 +155,14 @@ def test_other_frame_rates_are_resampled():
     bpy.context.scene.frame_set(4)
     pelvis = armature.matrix_world @ armature.pose.bones[description.bone_names[0]].head
     assert np.abs(np.array(pelvis) - heads[6, 0]).max() < 1e-3
+
+
+def error_of(call):
+    try:
+        call()
+    except KineliftError as error:
+        return error
+    raise AssertionError("nothing was refused")
 
 
 def test_errors_name_the_remedy():
@@ -170,24 +178,14 @@ def test_errors_name_the_remedy():
         prepare()
         bpy.context.view_layer.update()
         for call in (lambda: describe(armature), lambda: apply_fit(armature, path, "Take")):
-            try:
-                call()
-            except KineliftError as error:
-                assert said in error.remedy, error
-            else:
-                raise AssertionError(f"no error that says {said!r}")
+            assert said in error_of(call).remedy
         if armature.mode == "EDIT":
             bpy.ops.object.mode_set(mode="OBJECT")
         armature.scale, armature.hide_viewport = (1, 1, 1), False
         bpy.context.view_layer.update()
     lock = armature.pose.bones["shin.L"].constraints.new("COPY_ROTATION")
     lock.target, lock.subtarget = armature, "heel.02.R"
-    try:
-        describe(armature)
-    except KineliftError as error:
-        assert "shin.L" in error.message  # noqa: PT017
-    else:
-        raise AssertionError("a constrained bone was accepted")
+    assert "shin.L" in error_of(lambda: describe(armature)).message
 
 
 for kind in ("metarig", "generated"):

@@ -52,5 +52,9 @@ for setting in settings:
     name, value = setting.split("=")
     group = bpy.context.scene.kinelift_generate
     setattr(group, name, type(getattr(group, name))(value))
-viewport()[1].show_region_ui = True
+for item in [*bpy.data.objects]:
+    bpy.data.objects.remove(item)
+_, space, _ = viewport()
+space.show_region_ui = True
+space.region_3d.view_location, space.region_3d.view_distance = (0.0, 0.0, 1.0), 6.0
 bpy.app.timers.register(write_state, first_interval=1.0)
