@@ -61,8 +61,9 @@ def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: d
     travel = points[:, skeleton.keypoints.index(skeleton.travel), :2] if skeleton.travel else None
     if model.card["centring"] == "root-horizontal":
         lift = np.full(len(points), float(model.card["centre_height"]))
-    else:  # heights are lost with the root's: some foot is always on the floor
-        lift = -body[:, feet, 2].min(1)
+    else:  # heights are lost: a foot, or with acrobats and animals any joint, is always on the floor
+        lowest = body if model.card["centring"] == "mean" else body[:, feet]
+        lift = -lowest[..., 2].min(1)
     body[..., 2] += lift[:, None]
     objects[..., 2] += lift[:, None]
     if not in_place:

@@ -84,7 +84,8 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
     Args:
         frames: T; lengths: [B] valid frames of each motion, None for all.
         report: called at every step; may raise Cancelled.
-        watch: times the parts "network" and "triangulation" and counts "calls" and "rows" of the network.
+        watch: times the parts "network" and "triangulation" and counts "calls" and "rows" of the network, and
+            "iterations" of Adam.
     Returns: [B,T,J,3] metres, centred as the pack is, objects after joints. Frames beyond a length mean nothing.
     """
     batch, points = len(seeds), len(model.skeleton.keypoints)
@@ -117,6 +118,8 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
             x = of_x0 * consistent + of_x * x
             if deviation:
                 x = x + deviation * view_noise()
+    if adam:
+        watch.counts["iterations"] = adam.iterations
     return motion
 
 

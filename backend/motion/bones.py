@@ -13,11 +13,12 @@ def bone_lengths(positions: np.ndarray, parents: list[int]) -> np.ndarray:
 
 def hold_bone_lengths(positions: np.ndarray, parents: list[int], mirror: list[int] | None = None) -> np.ndarray:
     """The motion with every bone at its median length: directions are kept, from the root outward. `mirror` [J] gives
-    left and right the same length. positions [T,J,3] -> [T,J,3]."""
+    left and right the same length, where a bone's mirror image is a bone. positions [T,J,3] -> [T,J,3]."""
     children = [child for child, parent in enumerate(parents) if parent >= 0]
-    median = dict(zip(children, np.median(bone_lengths(positions, parents), axis=0)))
+    median = dict(zip(children, np.median(bone_lengths(positions, parents), axis=0), strict=True))
     if mirror is not None:
-        median = {child: (length + median[mirror[child]]) / 2 for child, length in median.items()}
+        other = {child: mirror[child] if parents[mirror[child]] == mirror[parents[child]] else child for child in children}
+        median = {child: (length + median[other[child]]) / 2 for child, length in median.items()}
     held = positions.copy()
     for child in children:
         direction = positions[:, child] - positions[:, parents[child]]

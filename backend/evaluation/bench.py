@@ -1,0 +1,179 @@
+"""`bench mas`: what a motion costs in each mode of the sampler and over a sweep of its settings, on one network and one seed in one
+run, and with `--fid` what each setting is worth."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import torch
+
+from backend.errors import KineliftError
+from backend.evaluation.evaluate import Evaluation, EvaluationSettings, print_progress
+from backend.evaluation.subjects import Subject
+from backend.evaluation.tables import markdown_table, with_interval
+from backend.mas.sampler import MODES, SamplerSettings, has_bfloat16, sample
+from backend.mas.stopwatch import Stopwatch
+from backend.motion.files import write_bytes
+from backend.packs.model import MasModel, find_pack, load_model
+
+CALLS, VIEWS, ETAS = (10, 15, 20, 25, 50), (3, 5), (0.0, 1.0)
+REFERENCE = "reference"
+
+
+@dataclass
+class Measurement:
+    """One setting: wall and CPU seconds of a run, its parts, and the FID (mean, half width) against both splits, where measured."""
+
+    name: str
+    settings: SamplerSettings
+    calls: int
+    rows: int
+    seconds: float
+    cpu_seconds: float
+    network_seconds: float
+    triangulation_seconds: float
+    adam_iterations: int
+    fid: dict[str, tuple[float, float]] | None = None
+
+
+def candidates() -> dict[str, SamplerSettings]:
+    """The modes, then the sweep in half precision, by name: CALLS x VIEWS and whether a step draws fresh noise."""
+    sweep = {f"{calls} calls, {views} views, {'ancestral' if eta else 'deterministic'}": SamplerSettings(views, calls, eta, bfloat16=True)
+             for calls, views, eta in product(CALLS, VIEWS, ETAS)}
+    return {**MODES, "paper, bfloat16": replace(MODES["paper"], bfloat16=True), **sweep}
+
+
+def measure(name: str, settings: SamplerSettings, model: MasModel, frames: int, seeds: list[int]) -> Measurement:
+    """Samples once after a warm-up and says where the time went."""
+    sample(model, frames, seeds, replace(settings, calls=2))
+    watch = Stopwatch(model.device)
+    began, began_cpu = time.perf_counter(), time.process_time()
+    sample(model, frames, seeds, settings, lambda fraction, message: print_progress(fraction, f"{name}: {message}"), watch=watch)
+    seconds, counts = watch.seconds, watch.counts
+    return Measurement(name, settings, counts["calls"], counts["rows"], time.perf_counter() - began, time.process_time() - began_cpu,
+                       seconds["network"], seconds["triangulation"], counts["iterations"])
+
+
+def bench_table(measurements: list[Measurement]) -> str:
+    """One line a measurement; the first is what the others' times are compared with."""
+    first, with_fid = measurements[0], any(one.fid for one in measurements)
+    headings = ["", "network calls", "rows", "seconds", "CPU seconds", "in the network", "in triangulation", "times faster"]
+    rows = []
+    for one in measurements:
+        share = one.triangulation_seconds / one.seconds
+        iterations = f", {one.adam_iterations} Adam steps" if one.adam_iterations else ""
+        cells = [one.name, str(one.calls), str(one.rows), f"{one.seconds:.2f}", f"{one.cpu_seconds:.2f}", f"{one.network_seconds:.2f}",
+                 f"{one.triangulation_seconds:.2f} ({share:.0%}{iterations})", f"{first.seconds / one.seconds:.1f}"]
+        if with_fid:
+            cells += [with_interval(*one.fid[split]) for split in ("train", "test")] if one.fid else ["", ""]
+        rows.append(cells)
+    return markdown_table(headings + (["FID, training", "FID, test"] if with_fid else []), rows)
+
+
+def plot(measurements: list[Measurement], path: Path) -> None:
+    """Seconds a run, split into network and triangulation, as bars; where FIDs were measured, FID over seconds as well."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    scored = [one for one in measurements if one.fid]
+    figure, panels = pyplot.subplots(1, 2 if scored else 1, figsize=(13 if scored else 7, 0.3 * len(measurements) + 1.5), squeeze=False,
+                                     layout="constrained")
+    bars, names = panels[0][0], [one.name for one in measurements]
+    bars.barh(names, [one.network_seconds for one in measurements], label="network")
+    bars.barh(names, [one.triangulation_seconds for one in measurements], left=[one.network_seconds for one in measurements],
+              label="triangulation")
+    bars.invert_yaxis()
+    bars.set_xscale("log")
+    bars.set_xlabel("seconds")
+    bars.legend()
+    if scored:
+        points = panels[0][1]
+        for one in scored:
+            points.errorbar(one.seconds, one.fid["train"][0], one.fid["train"][1], fmt="o")
+            points.annotate(one.name, (one.seconds, one.fid["train"][0]), fontsize=7, xytext=(4, 4), textcoords="offset points")
+        points.set_xscale("log")
+        points.set_xlabel("seconds")
+        points.set_ylabel("FID against the training split")
+        points.grid(alpha=0.3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def bench_page(model: MasModel, measurements: list[Measurement], arguments) -> str:
+    """The measurements as a Markdown page."""
+    half = "has" if has_bfloat16(model.device) else "has no"
+    scored = any(one.fid for one in measurements)
+    quality = (f" FID: {arguments.fid} motions a setting, by the pack's evaluator, as in the evaluation; the network ran in bfloat16 for all, "
+               "so that only the sampler differs.") if scored else ""
+    return f"""# The sampler against the paper's program
+
+`{model.name}`, {arguments.samples} motion(s) of {arguments.seconds:g} s, seed {arguments.seed}, {model.device.type}, {torch.get_num_threads()} thread(s); the
+device {half} arithmetic for bfloat16. One run of `python -m backend bench mas`. `{REFERENCE}` is the sampler of the paper's program: seven
+views, 99 network calls, triangulation by Adam.{quality}
+
+{bench_table(measurements)}
+"""
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("kind", choices=["mas"], help="the kind of pack")
+    parser.add_argument("--pack", default="basketball", help="a pack's name or folder")
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--samples", type=int, default=1, help="motions a run")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="settings whose name begins so; the reference is always measured")
+    parser.add_argument("--fid", type=int, default=0, metavar="N", help="also measure FIDs with N motions a setting (needs --data)")
+    parser.add_argument("--fid-only", nargs="+", metavar="NAME", help="settings to measure FIDs for, by the beginning of their names")
+    parser.add_argument("--data", type=Path, help="the folder of 2D motions, made by `project`")
+    parser.add_argument("--evaluator", type=Path, help="the folder that holds the evaluator; the pack's without it")
+    parser.add_argument("--write", type=Path, help="write a Markdown page")
+    parser.add_argument("--plot", type=Path, help="write a picture (.png)")
+    parser.add_argument("--json", type=Path, help="write the measurements as JSON")
+
+
+def chosen(names, beginnings: list[str] | None) -> list[str]:
+    """The names that begin with one of the given words; all without words."""
+    return [name for name in names if not beginnings or any(name.startswith(beginning) for beginning in beginnings)]
+
+
+def run(arguments) -> int:
+    if arguments.fid and not arguments.data:
+        raise KineliftError("FIDs need recorded motions to compare with", "Give --data, a folder of 2D motions", code="bad-setting")
+    if arguments.samples < 1 or arguments.seconds <= 0:
+        raise KineliftError("there is nothing to sample", "Give at least one sample of more than 0 seconds", code="bad-setting")
+    model = load_model(arguments.pack, arguments.device)
+    frames = max(2, round(arguments.seconds * model.card["fps"]))
+    seeds = list(range(arguments.seed, arguments.seed + arguments.samples))
+    everything = candidates()
+    names = list(dict.fromkeys([REFERENCE, *chosen(everything, arguments.only)]))
+    measurements = []
+    for name in names:
+        measurements.append(measure(name, everything[name], model, frames, seeds))
+        print_progress(1.0, "")
+        print(f"{name}: {measurements[-1].seconds:.2f} s", flush=True)
+    if arguments.fid:
+        folder = arguments.evaluator or find_pack(arguments.pack)
+        evaluation = Evaluation(model, arguments.data, folder, EvaluationSettings(arguments.fid, seed=arguments.seed), print_progress)
+        for one in measurements:
+            if one.name in chosen(names, arguments.fid_only):
+                scores = evaluation.score(one.name, Subject(one.name, replace(one.settings, bfloat16=True)), standing=0.0)
+                one.fid = {split: metrics["fid"] for split, metrics in scores.items()}
+                print_progress(1.0, "")
+                print(f"{one.name}: FID {one.fid['train'][0]:.2f} (training), {one.fid['test'][0]:.2f} (test)", flush=True)
+    print(f"\n{bench_table(measurements)}\n")
+    if arguments.write:
+        print(write_bytes(arguments.write, bench_page(model, measurements, arguments).encode()))
+    if arguments.plot:
+        plot(measurements, arguments.plot)
+        print(arguments.plot)
+    if arguments.json:
+        print(write_bytes(arguments.json, (json.dumps([asdict(one) for one in measurements], indent=2) + "\n").encode()))
+    return 0
