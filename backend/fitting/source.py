@@ -23,6 +23,10 @@ HIGHEST_ANKLE = 0.25
 """In leg lengths: a lowest ankle above this was never on the floor."""
 
 
+SPIKE = 0.05
+"""In leg lengths: how far a joint may jump for one frame."""
+
+
 @dataclass(frozen=True)
 class Body:
     """Joints by role, each [T,3], and what follows from them; metres of the motion.
@@ -63,15 +67,12 @@ def read_body(motion: Motion3D, place: str, ankle_ratio: float) -> Body:
     Raises KineliftError naming `place` when the skeleton is unknown, a needed role is missing or legs have no length.
     """
     joints = _roles(motion, place)
-    leg = float(np.mean([np.median(length(joints[f"hip.{s}"] - joints[f"knee.{s}"]) + length(joints[f"knee.{s}"] - joints[f"ankle.{s}"]))
-                         for s in "LR"]))
+    leg = _leg(joints)
     if leg < 1e-3:
         raise KineliftError("the legs of the motion have no length", "Use a motion with positions in metres", place, "bad-motion")
-
-    hips = (joints["hip.L"] + joints["hip.R"]) / 2
-    trunk = unit(joints["neck"] - hips)
+    joints = {role: without_spikes(positions, SPIKE * leg) for role, positions in joints.items()}
+    trunk = unit(joints["neck"] - (joints["hip.L"] + joints["hip.R"]) / 2)
     pelvis, chest = trunk_frames(joints)
-
     heights = np.concatenate([joints["ankle.L"][:, 2], joints["ankle.R"][:, 2]])
     standing = float(np.percentile(heights, LOWEST))
     floor = 0.0
@@ -94,6 +95,25 @@ def trunk_frames(joints: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]
     pelvis = frames(hip_line, across(TRUNK_SHARE * trunk + (1 - TRUNK_SHARE) * thighs / 2, hip_line))
     chest = frames(joints["shoulder.L"] - joints["shoulder.R"], trunk)
     return pelvis, chest
+
+
+def without_spikes(positions: np.ndarray, size: float) -> np.ndarray:
+    """Positions [T,3] where single frames that jump by more than `size` from the curve through the two frames before
+    and the two after are put back on it. Fast but smooth motion is left alone."""
+    if len(positions) < 5:
+        return positions
+    expected = positions.copy()
+    expected[2:-2] = (4 * (positions[1:-3] + positions[3:-1]) - positions[:-4] - positions[4:]) / 6
+    jump = length(positions - expected)
+    around = np.pad(jump, 2)
+    is_spike = (jump > size) & (jump >= np.max([around[shift:shift + len(jump)] for shift in range(5)], axis=0))
+    return np.where(is_spike[:, None], expected, positions)
+
+
+def _leg(joints: dict[str, np.ndarray]) -> float:
+    """Hip to ankle along the bones: the median over the frames, the mean of both sides."""
+    sides = [length(joints[f"hip.{s}"] - joints[f"knee.{s}"]) + length(joints[f"knee.{s}"] - joints[f"ankle.{s}"]) for s in "LR"]
+    return float(np.mean(np.median(sides, axis=1)))
 
 
 def _roles(motion: Motion3D, place: str) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ from backend.fitting.measures import Measures
 from backend.fitting.proportions import reachable
 from backend.fitting.solver import Pulls
 from backend.fitting.source import Body
-from backend.fitting.vectors import across, dot, length, smoothed, smoothstep, swing, unit
+from backend.fitting.vectors import dot, smoothed, swing, unit
 
 POINT_SIGMA = 0.003
 """Metres a joint may miss, in heights of the rig; feet miss less, shoulders more."""

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.errors import Cancelled, KineliftError
 from backend.fitting.fit import fit_motion
-from backend.fitting.kinematics import Rig, load_rig, relative
+from backend.fitting.kinematics import Rig, forward, load_rig, relative
 from backend.fitting.limits import hinges
 from backend.motion.motion3d import Motion3D
 from tests.fitting.human import armature_file, dance, human, joints_of, motion_of, pose, waves
@@ -43,14 +43,12 @@ def test_a_motion_posed_on_the_rig_is_recovered(tmp_path: Path):
     assert float(result["scale"]) == pytest.approx(1, abs=1e-3)
     assert np.abs(lift[:2]).max() < 1e-3
     for role, offset in offsets.items():
-        assert np.linalg.norm(offset - lift, axis=-1).max() < 0.001 + 0.004 * role.startswith(("shoulder", "elbow", "wrist")), role
+        assert np.linalg.norm(offset - lift, axis=-1).max() < (0.003 if role == "neck" else 0.001), role
 
 
 def test_rotations_place_the_joints_and_never_flip(tmp_path: Path):
     armature, rig = human(tmp_path, rolls=np.linspace(-3, 3, 30))
     result = fit(motion_of(joints_of(rig, *dance(rig))), armature, tmp_path)
-    from backend.fitting.kinematics import forward
-
     world, heads = forward(rig, turns_of(rig, result), result["root_positions"])
     for role, positions in joints_of(rig, world, heads).items():
         if role in result["target_roles"]:
@@ -98,7 +96,7 @@ def test_smoothness_does_not_blur_a_fast_arm(tmp_path: Path):
 
 
 def test_feet_stay_planted_on_a_bigger_rig(tmp_path: Path):
-    armature, rig = human(tmp_path)
+    _, rig = human(tmp_path)
     joints = joints_of(rig, *pose(rig, {"shin.L": waves(40, 30, (0.0, 0, 0))}, np.repeat(rig.heads[:1], 40, axis=0)))
     noisy = {role: positions + 0.004 * np.random.default_rng(2).standard_normal(positions.shape) * ("hip" in role)
              for role, positions in joints.items()}
@@ -120,6 +118,16 @@ def test_a_held_ball_stays_at_the_hand_of_another_body(tmp_path: Path):
     np.testing.assert_allclose(reach, wanted, atol=0.03)
 
 
+def test_a_jump_of_one_frame_is_taken_out(tmp_path: Path):
+    armature, rig = human(tmp_path)
+    joints = joints_of(rig, *dance(rig))
+    clean = fitted_joints(fit(motion_of(joints), armature, tmp_path))
+    joints["wrist.L"] = joints["wrist.L"].copy()
+    joints["wrist.L"][30] += [0.1, 0.1, 0.1]
+    found = fitted_joints(fit(motion_of(joints), armature, tmp_path))
+    assert np.abs(found["wrist.L"] - clean["wrist.L"]).max() < 0.01
+
+
 def test_a_single_frame_fits(tmp_path: Path):
     armature, rig = human(tmp_path)
     result = fit(motion_of({role: at[:1] for role, at in joints_of(rig, *dance(rig)).items()}), armature, tmp_path)
@@ -127,7 +135,7 @@ def test_a_single_frame_fits(tmp_path: Path):
 
 
 def test_rigs_without_optional_bones_fit(tmp_path: Path):
-    armature, rig = human(tmp_path)
+    _, rig = human(tmp_path)
     motion = motion_of(joints_of(rig, *dance(rig)))
     bare = armature_file(tmp_path / "bare.npz", without=("toe.L", "toe.R"))
     assert fit(motion, bare, tmp_path)["mean_error"] < 0.01
