@@ -37,7 +37,7 @@ def feet(rig: Rig, measures: Measures, body: Body, joints: dict[str, np.ndarray]
     drop, reach = -sole @ up, np.linalg.norm(across(sole, up))
     ahead = unit(across(sole, up)[None])[0]
 
-    yaw, pitch = _toe_angles(body, side) if f"toe.{side}" in body else _shin_angles(body, measures, side)
+    yaw, pitch = _toe_angles(body, side) if f"toe.{side}" in body else _shin_angles(body, side)
     hypotenuse, rest_pitch = np.hypot(drop, reach), np.arctan2(drop, reach)
     ball = max(measures.ankle - drop, 0.0)
     lowest = np.arcsin(np.clip((ankle[:, 2] - ball) / hypotenuse, -1, 1)) - rest_pitch
@@ -62,7 +62,7 @@ def _toe_angles(body: Body, side: str) -> tuple[np.ndarray, np.ndarray]:
     return _horizontal(along, body.pelvis), pitch - usual
 
 
-def _shin_angles(body: Body, measures: Measures, side: str) -> tuple[np.ndarray, np.ndarray]:
+def _shin_angles(body: Body, side: str) -> tuple[np.ndarray, np.ndarray]:
     """The same where no joint tells: the way the knee points, between pelvis and bent knee."""
     line = unit(body[f"ankle.{side}"] - body[f"hip.{side}"])
     knee = across(body[f"knee.{side}"] - body[f"hip.{side}"], line) / body.leg

@@ -49,10 +49,8 @@ def hinges(rig: Rig) -> list[Hinge]:
             straight = _unit(rig.heads[bones[1]] - rig.heads[bones[0]])
             segment = _unit(rig.heads[bones[2]] - rig.heads[bones[1]])
             is_bent = np.arccos(np.clip(straight @ segment, -1, 1)) > CLEARLY_BENT
-            if upper == "thigh":
-                towards = np.cross(left, straight)
-            else:
-                towards = segment if is_bent else -back
+            elbow = segment if is_bent else -back
+            towards = np.cross(left, straight) if upper == "thigh" else elbow
             bend = _across(towards, straight)
             found.append(Hinge(bones[1], segment, straight, bend, np.cross(straight, bend)))
     return found

@@ -27,7 +27,8 @@ SMALLEST_GAIN = 1e-4
 
 @dataclass(frozen=True)
 class Pulls:
-    """What the rig should reach. Weights are inverse variances: of metres / `size` for points, of unit vectors else.
+    """What the rig should reach. Weights are inverse variances: for points in sizes of the rig (the largest distance of
+    two bones' heads), for vectors in lengths of a unit vector.
 
     point_bones [P], point_rests [P,3] (world, at rest), point_targets [T,P,3], point_weights [T,P];
     vector_bones [V], vector_rests [V,3] (world, at rest), vector_targets [T,V,3], vector_weights [T,V].

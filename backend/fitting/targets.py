@@ -17,9 +17,10 @@ from backend.fitting.source import Body
 from backend.fitting.vectors import dot, smoothed, swing, unit
 
 POINT_SIGMA = 0.003
-"""Metres a joint may miss, in heights of the rig; feet miss less, shoulders more."""
+"""How far a joint may miss, in sizes of the rig (see `solver.Pulls`)."""
 
 POINT_SHARES = {"ankle": 4.0, "hip": 2.0, "shoulder": 0.5, "neck": 0.5}
+"""Weights of joints beside those of elbows, wrists and knees: feet miss least."""
 
 FOOT_SIGMA, TOE_SIGMA, HEAD_SIGMA, PELVIS_SIGMA, CHEST_SIGMA = 0.02, 0.05, 0.03, 0.2, 0.05
 """How far directions may miss, as unit vectors."""
@@ -47,7 +48,7 @@ def build_targets(rig: Rig, measures: Measures, hinges: list[Hinge], body: Body,
     def pull(bone: int, turn: np.ndarray, axes: np.ndarray, sigma: float) -> None:
         vectors.extend((bone, axis, turn @ axis, sigma**-2) for axis in axes)
 
-    left, back, up = measures.axes.T
+    left, back, _ = measures.axes.T
     pull(0, body.pelvis @ measures.pelvis.T, measures.pelvis.T[2:], PELVIS_SIGMA)
     if rig.chain("spine"):
         pull(rig.chain("spine")[-1], body.chest @ measures.chest.T, measures.chest.T[:1], CHEST_SIGMA)
@@ -58,7 +59,7 @@ def build_targets(rig: Rig, measures: Measures, hinges: list[Hinge], body: Body,
         if f"toe.{side}" in rig.index:
             pull(rig.index[f"toe.{side}"], turns.toes, np.array([back]), TOE_SIGMA)
 
-    names = [name for name in measures.joints]
+    names = list(measures.joints)
     shares = np.array([POINT_SHARES.get(name.split(".")[0], 1.0) for name in names])
     frames = body.frames
     pulls = Pulls(

@@ -115,7 +115,7 @@ def state(armature):
     """All that describe() must leave as it was."""
     bones = {}
     for bone in armature.pose.bones:
-        properties = {key: bone[key] for key in bone.keys() if isinstance(bone[key], (int, float))}
+        properties = {key: bone[key] for key in bone.keys() if isinstance(bone[key], (int, float))}  # noqa: SIM118
         bones[bone.name] = (tuple(bone.location), tuple(bone.rotation_quaternion), tuple(bone.rotation_euler),
                             tuple(bone.rotation_axis_angle), tuple(bone.scale), bone.rotation_mode, properties,
                             np.array(bone.matrix).round(5).tolist())
