@@ -20,7 +20,7 @@ SAMPLES = 32
 VIEWS = (0.65, -0.65, 1.05, -1.05)
 """Angles between the character's mean facing and the camera, best first."""
 
-FOLLOW_BEYOND = 1.35
+FOLLOW_BEYOND = 1.15
 """The camera stands still unless seeing the whole way takes that much more distance than seeing the character."""
 
 SEEN_WITH = 3.5

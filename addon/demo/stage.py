@@ -87,7 +87,7 @@ def fitting_distance(points: np.ndarray, target: np.ndarray, azimuth: float, asp
     right = np.array([math.cos(azimuth), math.sin(azimuth), 0.0])
     up = np.cross(right, forward)
     relative = points - target
-    tangent = SENSOR / 2 / LENS * 0.92
+    tangent = SENSOR / 2 / LENS * 0.95
     wide, high = (tangent, tangent / aspect) if aspect >= 1 else (tangent * aspect, tangent)
     needed = np.maximum(np.abs(relative @ right) / wide, np.abs(relative @ up) / high) - relative @ forward
     return float(needed.max())
