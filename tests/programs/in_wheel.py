@@ -23,8 +23,7 @@ def add_checkout() -> None:
     sys.path.insert(0, str(ROOT))
     import bpy  # noqa: F401  the wheel makes mathutils and its friends importable only after this
 
-    if (ROOT / "__init__.py").exists():
-        spec.loader.exec_module(module)
+    spec.loader.exec_module(module)
 
 
 def run(script: str) -> int:
