@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 
 from backend.errors import Cancelled, KineliftError
+
+# Many small solves: BLAS threads only wait for each other, a hundredfold when the machine is busy. Torch has its own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 COMMANDS = {
     "serve": ("backend.service.server", "answer the add-on over stdin/stdout (JSON-RPC)"),
