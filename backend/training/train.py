@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,8 @@ STEADY_COORDINATE = 0.02  # metres: a coordinate that moves less is noise and is
 class TrainingSettings:
     """Optimisation settings. `velocity_weight` adds the mean squared error of frame differences, which MDM uses and
     the MAS paper does not; 0 is the paper's loss. Differences of normalised frames are a hundred times smaller than the
-    frames, hence the weight."""
+    frames, hence the weight. `clean_weight` is the most a nearly clean clip counts: clips count 1 / (1 - abar_t), since their
+    errors are that much smaller and would leave motions jittering; 1 is the paper's equal weight."""
 
     steps: int = 100_000
     minutes: float = math.inf
@@ -38,6 +40,7 @@ class TrainingSettings:
     weight_decay: float = 0.01
     ema: float = 0.999
     velocity_weight: float = 20.0
+    clean_weight: float = 10.0
     min_frames: int = 60
     save_minutes: float = 3.0
     seed: int = 0
@@ -62,15 +65,15 @@ def normalisation(motions: Motion2DSet) -> tuple[torch.Tensor, torch.Tensor]:
     return mean, torch.where(std < STEADY_COORDINATE, torch.ones_like(std), std)
 
 
-def masked_loss(predicted: torch.Tensor, x0: torch.Tensor, mask: torch.Tensor, velocity_weight: float) -> torch.Tensor:
+def masked_loss(predicted: torch.Tensor, x0: torch.Tensor, mask: torch.Tensor, velocity_weight: float, clip_weight: torch.Tensor) -> torch.Tensor:
     """Mean over the batch of each clip's masked squared error, plus that of frame differences.
 
-    predicted, x0 [B,T,J,2]; mask [B,T,J] confidence of valid frames.
+    predicted, x0 [B,T,J,2]; mask [B,T,J] confidence of valid frames; clip_weight [B].
     """
     weight = mask.unsqueeze(-1).expand_as(x0)
 
     def clip_mean(error, w):
-        return ((error**2 * w).sum((1, 2, 3)) / w.sum((1, 2, 3)).clamp(min=1)).mean()
+        return ((error**2 * w).sum((1, 2, 3)) / w.sum((1, 2, 3)).clamp(min=1) * clip_weight).mean()
 
     loss = clip_mean(predicted - x0, weight)
     if velocity_weight:
@@ -162,7 +165,8 @@ class Trainer:
         self.parallel.train()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             predicted = self.parallel(noised, t, torch.from_numpy(lengths).to(self.device))
-        loss = masked_loss(predicted.float(), x0, confidence, settings.velocity_weight)
+        clip_weight = (1 / (1 - self.denoiser.abar[t])).clamp(max=settings.clean_weight)
+        loss = masked_loss(predicted.float(), x0, confidence, settings.velocity_weight, clip_weight)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), 1.0)
@@ -175,6 +179,7 @@ class Trainer:
 
     def run(self, report) -> None:
         """Trains until the steps or the minutes are used up; saves now and then and at the end, also when interrupted."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped farm job saves like an interrupted one
         last_save, window = time.monotonic(), []
         try:
             while self.progress() < 1:
@@ -230,7 +235,8 @@ class Trainer:
             "network": network, "diffusion": {"steps": self.schedule.steps, "tau": 2.0},
             "training": {"motions": len(self.motions), "steps": self.state.step, "batch": self.settings.batch * self.world,
                          "minutes": round(self.state.seconds / 60, 1), "device": self.device.type,
-                         "loss": self.state.losses[-1][1] if self.state.losses else None, "velocity_weight": self.settings.velocity_weight},
+                         "loss": self.state.losses[-1][1] if self.state.losses else None, "velocity_weight": self.settings.velocity_weight,
+                         "clean_weight": self.settings.clean_weight},
             "data": [{key: source[key] for key in ("name", "share", "licence", "credit")} for source in used],
             "scores": {},
         }
@@ -263,6 +269,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--batch", type=int, default=TrainingSettings.batch)
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
     parser.add_argument("--velocity-weight", type=float, default=TrainingSettings.velocity_weight)
+    parser.add_argument("--clean-weight", type=float, default=TrainingSettings.clean_weight)
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--feedforward", type=int, default=1024)
     parser.add_argument("--layers", type=int, default=8)
@@ -281,7 +288,7 @@ def run(arguments) -> int:
         raise KineliftError(f"the motions have the skeleton {motions.skeleton!r}, the domain {domain.skeleton.name!r}", "Project them again with this domain", str(arguments.data), "bad-data")
     network = DenoiserSettings(len(domain.skeleton.keypoints), arguments.width, arguments.feedforward, arguments.layers, arguments.heads, arguments.dropout, arguments.skip)
     settings = TrainingSettings(steps=arguments.steps, minutes=arguments.minutes, batch=arguments.batch, learning_rate=arguments.learning_rate,
-                                velocity_weight=arguments.velocity_weight, seed=arguments.seed)
+                                velocity_weight=arguments.velocity_weight, clean_weight=arguments.clean_weight, seed=arguments.seed)
     trainer = Trainer(motions, domain, network, settings, arguments.to, arguments.device, arguments.start_from)
     if trainer.rank == 0:
         print(f"training {sum(p.numel() for p in trainer.denoiser.parameters()) / 1e6:.1f} M parameters on {trainer.device} from step {trainer.state.step}", flush=True)
