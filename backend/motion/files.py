@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from pathlib import Path
@@ -20,8 +21,10 @@ def write_bytes(path: Path | str, content: bytes) -> Path:
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise KineliftError(f"the file could not be written ({error.strerror})", "Free disk space or choose another folder", str(path), "write-failed") from error
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise KineliftError(f"the file could not be written ({error.strerror})", "Free disk space or choose another folder", str(path),
+                            "write-failed") from error
     return path
 
 

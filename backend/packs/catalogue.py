@@ -10,6 +10,7 @@ from pathlib import Path
 
 SHIPPED = Path(__file__).parent
 CARD, WEIGHTS = "card.json", "weights.safetensors"
+CARD_ENTRIES = {"title": str, "kind": str, "skeleton": str, "fps": (int, float), "seconds": dict, "camera": dict, "network": dict, "diffusion": dict}
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,13 @@ def read_pack(folder: Path) -> Pack:
     folder = Path(folder)
     try:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        missing = [key for key in ("kind", "skeleton", "fps", "camera", "network", "diffusion") if key not in card]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         return Pack(folder.name, folder, {}, f"{folder / CARD} can't be read ({error}). Copy the pack again.")
-    if missing:
-        return Pack(folder.name, folder, card, f"{folder / CARD} lacks {', '.join(missing)}. Copy the pack again.")
+    if not isinstance(card, dict):
+        return Pack(folder.name, folder, {}, f"{folder / CARD} is not a card. Copy the pack again.")
+    wrong = [key for key, kind in CARD_ENTRIES.items() if not isinstance(card.get(key), kind)]
+    if wrong:
+        return Pack(folder.name, folder, {}, f"{folder / CARD} lacks {', '.join(wrong)}, or they are of the wrong kind. Copy the pack again.")
     if not (folder / WEIGHTS).is_file():
         return Pack(folder.name, folder, card, f"{folder / WEIGHTS} is missing. Copy the pack again.")
     return Pack(folder.name, folder, card)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.diffusion.schedule import Schedule
+from tests.properties import patient
+
+SCHEDULE = Schedule()
+
+
+def test_levels_are_those_of_the_papers_program():
+    betas = {0: 0.00126216, 1: 0.00223263, 50: 0.0620975, 97: 0.802309, 98: 0.937470, 99: 0.999}
+    levels = {0: 0.998738, 50: 0.228737, 97: 9.432e-7, 98: 5.898e-8, 99: 5.898e-11}
+    assert {t: pytest.approx(SCHEDULE.betas[t], rel=1e-5) for t in betas} == betas
+    assert {t: pytest.approx(SCHEDULE.abar[t], rel=1e-3) for t in levels} == levels
+    assert (SCHEDULE.betas == 0.999).sum() == 1
+
+
+@patient
+@given(st.integers(1, 99))
+def test_an_ancestral_step_is_the_posterior(t: int):
+    """The closed form of Ho et al. 2020, eq. 7."""
+    beta, now, before = SCHEDULE.betas[t], SCHEDULE.abar[t], SCHEDULE.abar[t - 1]
+    of_x0, of_x, deviation = SCHEDULE.step(t, t - 1, eta=1.0)
+    assert of_x0 == pytest.approx(beta * math.sqrt(before) / (1 - now), rel=1e-6)
+    assert of_x == pytest.approx((1 - before) * math.sqrt(1 - beta) / (1 - now), rel=1e-6)
+    assert deviation**2 == pytest.approx(beta * (1 - before) / (1 - now), rel=1e-6)
+
+
+@patient
+@given(st.integers(1, 99), st.data(), st.floats(0, 1))
+def test_a_step_of_any_stride_keeps_signal_and_noise_levels(t: int, data, eta: float):
+    """Whatever eta, x_s has the signal and the noise of its level."""
+    s = data.draw(st.integers(0, t - 1))
+    of_x0, of_x, deviation = SCHEDULE.step(t, s, eta)
+    assert of_x0 + of_x * math.sqrt(SCHEDULE.abar[t]) == pytest.approx(math.sqrt(SCHEDULE.abar[s]), abs=1e-9)
+    assert of_x**2 * (1 - SCHEDULE.abar[t]) + deviation**2 == pytest.approx(1 - SCHEDULE.abar[s], abs=1e-9)
+    assert deviation == 0 or eta > 0
+
+
+def test_the_full_schedule_never_evaluates_the_last_step():
+    assert SCHEDULE.strided(99) == list(range(99, 0, -1))
+
+
+@patient
+@given(st.integers(2, 99))
+def test_fewer_calls_span_the_same_range(calls: int):
+    steps = SCHEDULE.strided(calls)
+    assert (len(steps), steps[0], steps[-1]) == (calls, 99, 1)
+    assert (np.diff(steps) < 0).all()
+
+
+def test_noise_is_added_per_batch_member():
+    x0, noise = torch.ones(2, 3), torch.full((2, 3), 2.0)
+    noised = SCHEDULE.add_noise(x0, torch.tensor([0, 99]), noise)
+    for row, t in enumerate((0, 99)):
+        signal, spread = SCHEDULE.signal_and_noise(t)
+        assert noised[row] == pytest.approx(torch.full((3,), signal + 2 * spread))

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend import __version__
+from backend.__main__ import main
+from backend.errors import Cancelled, KineliftError
+from backend.mas.generate import MAX_SEED, GenerateSettings, generate, to_motion
+from backend.motion.bones import bone_lengths
+from backend.motion.motion3d import Motion3D
+from backend.packs.model import MasModel
+
+
+def quick(pack: Path, **changes) -> GenerateSettings:
+    return GenerateSettings(**{"pack": str(pack), "seconds": 0.5, "calls": 4, "views": 3, "device": "cpu", **changes})
+
+
+def test_motion_files_tell_how_they_were_made(tiny_folder: Path, tmp_path: Path):
+    paths = generate(quick(tiny_folder, seed=7, variants=2), tmp_path)
+    assert [path.name for path in paths] == ["tiny_0.5s_seed7.npz", "tiny_0.5s_seed8.npz"]
+    first, second = map(Motion3D.load, paths)
+    assert (first.frames, first.fps, first.skeleton, first.object_names) == (15, 30.0, "nba16-ball", ["Ball"])
+    assert first.provenance["kinelift"] == __version__
+    assert (first.provenance["seed"], second.provenance["seed"]) == (7, 8)
+    assert first.provenance["sampler"]["calls"] == 4
+    assert np.abs(first.positions - second.positions).max() > 1e-3
+    assert np.allclose(bone_lengths(first.positions, first.parents).std(0), 0, atol=1e-6)
+
+
+def test_a_variant_is_the_motion_of_its_seed(tiny_folder: Path, tmp_path: Path):
+    several = generate(quick(tiny_folder, seed=3, variants=3), tmp_path / "a")
+    alone = generate(quick(tiny_folder, seed=5), tmp_path / "b")
+    assert np.allclose(Motion3D.load(several[2]).positions, Motion3D.load(alone[0]).positions, atol=1e-3)
+
+
+def test_seeds_go_around_at_the_end(tiny_folder: Path, tmp_path: Path):
+    paths = generate(quick(tiny_folder, seed=MAX_SEED, variants=2), tmp_path)
+    assert [Motion3D.load(path).provenance["seed"] for path in paths] == [MAX_SEED, 0]
+
+
+def test_in_place_leaves_the_root_over_the_origin(tiny: MasModel):
+    points = np.random.default_rng(0).normal(0, 0.1, (30, 18, 3)) + np.linspace(0, 1, 18)[:, None]
+    points[:, 0, :2] = 0
+    stays, goes = (to_motion(points, tiny, in_place, {}) for in_place in (True, False))
+    assert np.allclose(stays.positions[:, 0, :2], 0, atol=1e-9)
+    path = goes.positions[:, 0] - stays.positions[:, 0]
+    assert np.allclose(path[:, 2], 0)
+    assert np.allclose(goes.object_positions[:, 0] - stays.object_positions[:, 0], path)
+    assert np.allclose(stays.positions[:, 0, 2], points[:, 0, 2] + 0.9)
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"mode": "slow"}, "no mode 'slow'"),
+    ({"seconds": 0.0}, "0.0 seconds"),
+    ({"seconds": float("nan")}, "nan seconds"),
+    ({"seconds": 60.0}, "longer than the pack"),
+    ({"seed": -1}, "seed -1"),
+    ({"seed": MAX_SEED + 1}, "out of range"),
+    ({"variants": 0}, "0 variants"),
+    ({"views": 1}, "1 views"),
+    ({"calls": 1}, "1 network calls"),
+    ({"calls": 100}, "100 network calls"),
+    ({"device": "abacus"}, "device 'abacus'"),
+])
+def test_settings_that_mean_nothing_are_named(changes: dict, said: str, tiny_folder: Path, tmp_path: Path):
+    with pytest.raises(KineliftError, match=said) as caught:
+        generate(quick(tiny_folder, **changes), tmp_path)
+    assert caught.value.remedy
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cancelled_job_leaves_no_file(tiny_folder: Path, tmp_path: Path):
+    def report(fraction: float, message: str) -> None:
+        if fraction > 0.4:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        generate(quick(tiny_folder), tmp_path, report)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command(tiny_folder: Path, tmp_path: Path, capsys):
+    assert main(["generate", "--pack", str(tiny_folder), "--seconds", "0.5", "--calls", "3", "--in-place", "--to", str(tmp_path), "--device", "cpu"]) == 0
+    assert Motion3D.load(capsys.readouterr().out.strip()).provenance["in_place"] is True
+    assert main(["generate", "--pack", "nowhere", "--to", str(tmp_path)]) == 1
+    assert "there is no pack 'nowhere'" in capsys.readouterr().err

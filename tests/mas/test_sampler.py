@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from backend.errors import Cancelled
+from backend.mas.sampler import MODES, Noise, SamplerSettings, camera_ring, has_bfloat16, sample, sample_2d
+from backend.mas.stopwatch import Stopwatch
+from backend.mas.triangulation import reproject
+from backend.packs.model import MasModel
+
+QUICK = SamplerSettings(views=3, calls=6)
+
+
+def test_a_seed_gives_one_motion(tiny: MasModel):
+    first, again = (sample(tiny, 20, [5], QUICK) for _ in range(2))
+    assert torch.equal(first, again)
+    assert (first - sample(tiny, 20, [6], QUICK)).abs().max() > 1e-3
+    assert first.shape == (1, 20, 18, 3)
+
+
+@pytest.mark.parametrize("settings", [QUICK, replace(QUICK, eta=0.0), replace(QUICK, consistent_noise=False)])
+def test_a_motion_does_not_depend_on_its_batch_mates(settings: SamplerSettings, tiny: MasModel):
+    together = sample(tiny, 20, list(range(8)), settings)
+    for seed in (0, 5):
+        assert torch.allclose(together[seed], sample(tiny, 20, [seed], settings)[0], atol=1e-4)
+
+
+def test_padding_has_no_influence(tiny: MasModel):
+    draw = Noise.draw
+
+    def loud_padding(self, *shape):
+        drawn = draw(self, *shape)
+        drawn[:, 13:] += 100
+        return drawn
+
+    padded = sample(tiny, 20, [1], QUICK, lengths=torch.tensor([13]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Noise, "draw", loud_padding)
+        loud = sample(tiny, 20, [1], QUICK, lengths=torch.tensor([13]))
+    assert torch.allclose(loud[0, :13], padded[0, :13], atol=1e-4)
+    assert (loud[0, 13:] - padded[0, 13:]).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_runs(mode: str, tiny: MasModel):
+    watch = Stopwatch(tiny.device)
+    settings = MODES[mode]
+    motion = sample(tiny, 8, [0], settings, watch=watch)
+    assert torch.isfinite(motion).all()
+    assert watch.counts["calls"] == settings.calls
+    assert watch.counts["rows"] == settings.calls * settings.views
+    assert watch.seconds["network"] > 0 < watch.seconds["triangulation"]
+    assert (watch.counts["iterations"] > settings.calls) == settings.adam
+
+
+def test_reference_and_exact_triangulation_agree(tiny: MasModel):
+    """The same network, noise and steps; the reference stops its Adam early, so it lands nearby only."""
+    exact = sample(tiny, 8, [0], replace(MODES["reference"], adam=False, eta=0.0))
+    adam = sample(tiny, 8, [0], replace(MODES["reference"], eta=0.0))
+    assert (exact - adam).norm(dim=-1).mean() < 0.02
+
+
+def test_the_first_noise_is_one_in_3d_unless_turned_off(tiny: MasModel):
+    """With a network that returns its input, one deterministic step shows the noise that each view was given."""
+
+    class Echo:
+        def __call__(self, x, steps, lengths=None):
+            self.seen = x
+            return x
+
+    for consistent in (True, False):
+        echo = Echo()
+        sample(replace(tiny, denoiser=echo), 40, [0], SamplerSettings(views=4, calls=1, consistent_noise=consistent))
+        front, _, back, _ = echo.seen
+        together = float((front[..., 0] * back[..., 0]).mean())  # opposite views see x mirrored
+        assert together == pytest.approx(-1 if consistent else 0, abs=0.1)
+
+
+def test_views_are_placed_on_the_ring_or_a_given_angle_apart(tiny: MasModel):
+    around = camera_ring(tiny, SamplerSettings(views=5))
+    assert torch.allclose(around[:, 0].sum(0), torch.zeros(3), atol=1e-5)
+    two = camera_ring(tiny, SamplerSettings(views=2, apart_degrees=120))
+    assert math.degrees(math.acos(float(two[0, 0] @ two[1, 0]))) == pytest.approx(120, abs=1e-3)
+
+
+def test_elevations_spread_over_the_packs_range(tiny: MasModel):
+    card = {**tiny.card, "camera": {**tiny.card["camera"], "elevation": [0.1, 0.4]}}
+    forward = camera_ring(replace(tiny, card=card), SamplerSettings(views=5))[:, 2]
+    elevations = (-forward[:, 2]).asin()
+    assert elevations.min() >= 0.1 - 1e-6
+    assert elevations.max() <= 0.4
+    assert len(elevations.unique()) == 5
+
+
+def test_half_precision_stays_close(tiny: MasModel):
+    if not has_bfloat16(tiny.device):
+        pytest.skip("this processor has no bfloat16")
+    full, half = (sample(tiny, 20, [0], replace(QUICK, bfloat16=half)) for half in (False, True))
+    assert (full - half).norm(dim=-1).mean() < 0.02
+    assert half.dtype == torch.float32
+
+
+def test_a_user_can_cancel_at_every_step(tiny: MasModel):
+    seen = []
+
+    def report(fraction: float, message: str) -> None:
+        seen.append(fraction)
+        if len(seen) == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        sample(tiny, 20, [0], QUICK, report)
+    assert seen == pytest.approx([0, 1 / 6, 2 / 6])
+
+
+def test_2d_samples(tiny: MasModel):
+    flat = sample_2d(tiny, 20, [0, 1, 2], QUICK)
+    assert flat.shape == (3, 20, 18, 2)
+    assert torch.allclose(flat[1], sample_2d(tiny, 20, [1], QUICK)[0], atol=1e-4)
+    padded = sample_2d(tiny, 20, [0, 1], QUICK, lengths=torch.tensor([20, 9]))
+    assert torch.allclose(padded[0], flat[0], atol=1e-4)
+
+
+class Oracle:
+    """A network that knows the motion: it returns its views, whatever the noise."""
+
+    def __init__(self, model: MasModel, motion: torch.Tensor, settings: SamplerSettings):
+        views = reproject(motion, camera_ring(model, settings), model.distance, model.scale)
+        self.views = model.normalise(views).flatten(0, 1)
+
+    def __call__(self, x, steps, lengths=None):
+        return self.views
+
+
+@pytest.mark.parametrize("settings", [QUICK, replace(QUICK, eta=0.0), SamplerSettings(views=2, calls=6, apart_degrees=120)])
+def test_a_perfect_network_gives_its_motion(settings: SamplerSettings, tiny: MasModel):
+    motion = torch.randn(1, 10, 18, 3, generator=torch.Generator().manual_seed(0)) * 0.4
+    found = sample(replace(tiny, denoiser=Oracle(tiny, motion, settings)), 10, [0], settings)
+    assert (found - motion).norm(dim=-1).max() < 1e-4
