@@ -42,14 +42,17 @@ class Motion2DSet:
         try:
             with np.load(path, allow_pickle=False) as data:
                 keypoints, confidences = data["keypoints"].astype(np.float32), data["confidences"].astype(np.float32) / 255
-                loaded = cls(keypoints, confidences, data["lengths"].astype(np.int64), [str(s) for s in data["sources"]], str(data["skeleton"]), float(data["fps"]))
+                lengths, sources = data["lengths"].astype(np.int64), [str(source) for source in data["sources"]]
+                loaded = cls(keypoints, confidences, lengths, sources, str(data["skeleton"]), float(data["fps"]))
         except FileNotFoundError:
             raise KineliftError("there is no such file", "Make 2D motions with `python -m backend project`", str(path), "missing-file") from None
         except Exception as error:
-            raise KineliftError(f"this is not a readable set of 2D motions ({error})", "Make it again with `python -m backend project`", str(path), "bad-motion") from error
+            raise KineliftError(f"this is not a readable set of 2D motions ({error})", "Make it again with `python -m backend project`",
+                                str(path), "bad-motion") from error
         bad = np.argwhere(~np.isfinite(keypoints).all(axis=(1, 2, 3)))
         if len(bad):
-            raise KineliftError(f"motion {bad[0][0]} ({loaded.sources[bad[0][0]]}) holds a value that is not a number", "Give missed points confidence 0 and a finite place", str(path), "bad-motion")
+            raise KineliftError(f"motion {bad[0][0]} ({loaded.sources[bad[0][0]]}) holds a value that is not a number",
+                                "Give missed points confidence 0 and a finite place", str(path), "bad-motion")
         return loaded
 
     @classmethod
@@ -83,5 +86,6 @@ def _load_clip(path: Path, points: int) -> np.ndarray:
         raise KineliftError(f"the clip has shape {list(array.shape)}", f"Write it as [frames, {points}, 3]: x, y, confidence", str(path), "bad-motion")
     if not np.isfinite(array).all():
         frame, point = np.argwhere(~np.isfinite(array))[0][:2]
-        raise KineliftError(f"there is no number at frame {frame}, keypoint {point}", "Give missed points confidence 0 and a finite place", str(path), "bad-motion")
+        raise KineliftError(f"there is no number at frame {frame}, keypoint {point}",
+                            "Give missed points confidence 0 and a finite place", str(path), "bad-motion")
     return array

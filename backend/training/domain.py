@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import tomllib
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from backend.errors import KineliftError
 from rigs import Skeleton, load_skeleton
 
 DOMAINS = Path(__file__).parent / "domains"
+CENTRINGS = ("root", "root-horizontal")
 
 
 @dataclass
@@ -53,13 +55,16 @@ class Domain:
         for key in ("title", "skeleton", "fps", "centring", "seconds", "camera", "detector", "sources", "joints"):
             if key not in settings:
                 raise KineliftError(f"'{key}' is missing", "Add it; the shipped domains show how", str(path), "bad-domain")
+        if settings["centring"] not in CENTRINGS:
+            raise KineliftError(f"'centring' is {settings['centring']!r}", f"Write one of: {', '.join(CENTRINGS)}", str(path), "bad-domain")
         try:
             skeleton = load_skeleton(settings["skeleton"])
         except ValueError as error:
             raise KineliftError(str(error).rstrip("."), "Correct 'skeleton'", str(path), "bad-domain") from error
         for index, source in enumerate(settings["sources"]):
             if source.get("joints") not in settings["joints"]:
-                raise KineliftError(f"source {index + 1} uses the joint table {source.get('joints')!r}, which is not there", f"Add [joints.{source.get('joints')}]", str(path), "bad-domain")
+                raise KineliftError(f"source {index + 1} uses the joint table {source.get('joints')!r}, which is not there",
+                                    f"Add [joints.{source.get('joints')}]", str(path), "bad-domain")
         for table, joints in settings["joints"].items():
             missing = [joint for joint in skeleton.joints if joint not in joints]
             if missing:
@@ -76,10 +81,18 @@ class Domain:
                     if clip is not None:
                         found.append(clip)
         if not found:
-            raise KineliftError(f"no {split} clip of the domain {self.name!r} was found", "Point --data at the folder that holds the motion files", str(data), "missing-file")
+            raise KineliftError(f"no {split} clip of the domain {self.name!r} was found",
+                                "Point --data at the folder that holds the motion files", str(data), "missing-file")
         return found
 
     def _read(self, path: Path, source: dict, index: int, split: str) -> Clip | None:
+        try:
+            return self._read_arrays(path, source, index, split)
+        except (OSError, ValueError, EOFError, KeyError, IndexError, zipfile.BadZipFile) as error:
+            raise KineliftError(f"this is not a motion file with what the domain asks for ({error})",
+                                "Write it as docs/architecture.md describes, or exclude it in the domain", str(path), "bad-motion") from error
+
+    def _read_arrays(self, path: Path, source: dict, index: int, split: str) -> Clip | None:
         with np.load(path, allow_pickle=False) as data:
             if str(data["split"]) != split if "split" in data else split != "train":
                 return None
@@ -94,7 +107,8 @@ class Domain:
                 wanted = [rule["joint"]] if isinstance(rule, dict) else rule
                 for joint in wanted:
                     if joint not in names:
-                        raise KineliftError(f"joint {joint!r} of [joints.{source['joints']}] is not in the clip", "Correct the joint table", f"{self.path}, {path}", "bad-domain")
+                        raise KineliftError(f"joint {joint!r} of [joints.{source['joints']}] is not in the clip",
+                                            "Correct the joint table", f"{self.path}, {path}", "bad-domain")
                 keypoints[:, column] = np.mean([positions[:, names.index(joint)] for joint in wanted], axis=0)
                 if isinstance(rule, dict):
                     if turns is None:

@@ -154,6 +154,7 @@ class Trainer:
         """One optimiser step; returns its loss."""
         settings, step = self.settings, self.state.step
         rng = np.random.default_rng([settings.seed, self.rank, step])
+        torch.manual_seed(int(rng.integers(2**62)))  # noise and dropout of a resumed run are those of an unbroken one
         keypoints, confidences, lengths = crops(self.motions, settings, rng)
         confidence = torch.from_numpy(confidences).to(self.device)
         x0 = (torch.from_numpy(keypoints).to(self.device) - self.mean) / self.std * (confidence > 0).unsqueeze(-1)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.errors import KineliftError
+from backend.training.domain import Domain
+from tests.training.clips import TOML, walks, write_clips, write_domain
+
+
+def test_the_shipped_domain_is_sound():
+    domain = Domain.load("basketball")
+    assert domain.skeleton.name == "nba16-ball"
+    assert sum(source["share"] for source in domain.settings["sources"]) == pytest.approx(1)
+    assert all(source["licence"] and source["credit"] for source in domain.settings["sources"])
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("title =", "title", "not valid TOML"),
+    ('title = "Walks"', "", "'title' is missing"),
+    ('"nba16-ball"', '"centaur"', "no skeleton 'centaur'"),
+    ('centring = "root-horizontal"', 'centring = "nose"', "'centring' is 'nose'"),
+    ('joints = "walk"', 'joints = "run"', "joint table 'run'"),
+    ('RKnee = ["RKnee"]', "", r"\[joints.walk\] lacks RKnee"),
+])
+def test_mistakes_in_a_domain_are_named(old: str, new: str, said: str, tmp_path: Path):
+    path = write_domain(tmp_path, TOML.replace(old, new))
+    with pytest.raises(KineliftError, match=said) as caught:
+        Domain.load(str(path))
+    assert caught.value.place == str(path)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["atlantis", "missing.toml"])
+def test_an_unknown_domain_lists_the_shipped_ones(name: str):
+    with pytest.raises(KineliftError, match="basketball") as caught:
+        Domain.load(name)
+    assert caught.value.code == "missing-file"
+
+
+def test_clips_are_read_on_the_domains_joints_and_rate(tmp_path: Path):
+    domain = walks(tmp_path)
+    write_clips(tmp_path)
+    train, test = domain.clips(tmp_path, "train"), domain.clips(tmp_path, "test")
+    assert [clip.name for clip in train] == ["walks/walk_0", "walks/walk_1", "walks/walk_2"]
+    assert [clip.name for clip in test] == ["walks/walk_3"]
+    assert train[0].keypoints.shape == (60, 17, 3)
+    assert train[0].seen.all()
+
+
+def test_a_clip_without_the_object_says_so(tmp_path: Path):
+    domain = walks(tmp_path)
+    write_clips(tmp_path, object_names=None, object_positions=None)
+    clip = domain.clips(tmp_path, "train")[0]
+    assert clip.seen.tolist() == [True] * 16 + [False]
+
+
+def test_suspicious_frames_are_cut_out(tmp_path: Path):
+    domain = walks(tmp_path)
+    write_clips(tmp_path, quality=np.array("suspicious"), suspicious_frames=np.array([39, 40], np.int32))
+    assert len(domain.clips(tmp_path, "train")[0].keypoints) == 40  # the 79 of 120 frames after the cut, at half the rate
+
+
+def test_other_rates_are_resampled(tmp_path: Path):
+    domain = walks(tmp_path)
+    write_clips(tmp_path, fps=np.float64(50))
+    assert len(domain.clips(tmp_path, "train")[0].keypoints) == 72
+
+
+def test_no_clip_a_strange_joint_and_a_damaged_file_are_named(tmp_path: Path):
+    domain = walks(tmp_path)
+    with pytest.raises(KineliftError, match="no train clip"):
+        domain.clips(tmp_path, "train")
+    write_clips(tmp_path, joint_names=np.array(["x"] * 16))
+    with pytest.raises(KineliftError, match="joint 'Hip'"):
+        domain.clips(tmp_path, "train")
+    (tmp_path / "walks" / "walk_0.npz").write_bytes(b"garbage")
+    with pytest.raises(KineliftError, match="not a motion file") as caught:
+        domain.clips(tmp_path, "train")
+    assert caught.value.place.endswith("walk_0.npz")
+    write_clips(tmp_path, fps=None)
+    with pytest.raises(KineliftError, match="not a motion file"):
+        domain.clips(tmp_path, "train")

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend.__main__ import main
+from backend.diffusion.denoiser import DenoiserSettings
+from backend.errors import Cancelled, KineliftError
+from backend.motion.motion2d import Motion2DSet
+from backend.packs.catalogue import read_pack
+from backend.packs.model import load_model
+from backend.training.project import project
+from backend.training.train import Trainer, TrainingSettings, crops, masked_loss, normalisation
+from tests.training.clips import walks, write_clips
+
+NETWORK = DenoiserSettings(keypoints=18, width=16, feedforward=24, layers=1, heads=2, dropout=0.1)
+SETTINGS = TrainingSettings(steps=20, batch=4, learning_rate=3e-3, warmup=5, min_frames=20)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory):
+    """The domain of walks and eight 2D motions of it."""
+    folder = tmp_path_factory.mktemp("walks")
+    domain = walks(folder)
+    write_clips(folder)
+    return domain, project(domain, domain.clips(folder, "train"), 8, 0, stitch=True)
+
+
+def trainer(data, folder: Path, **changes) -> Trainer:
+    domain, motions = data
+    return Trainer(motions, domain, NETWORK, replace(SETTINGS, **changes), folder, "cpu")
+
+
+def go(trained: Trainer, steps: int) -> list[float]:
+    losses = []
+    for _ in range(steps):
+        losses.append(trained.train_step())
+        trained.state.step += 1
+    return losses
+
+
+def test_a_resumed_run_is_the_unbroken_one(data, tmp_path: Path):
+    unbroken = trainer(data, tmp_path / "a")
+    losses = go(unbroken, 20)
+    first = trainer(data, tmp_path / "b")
+    resumed_losses = go(first, 10)
+    first.save()
+    torch.randn(7)  # whatever else draws from torch's generator in between
+    second = trainer(data, tmp_path / "b")
+    assert second.state.step == 10
+    resumed_losses += go(second, 10)
+    assert resumed_losses == losses
+    for key, value in unbroken.denoiser.state_dict().items():
+        assert torch.equal(value, second.denoiser.state_dict()[key]), key
+        assert torch.equal(unbroken.average[key], second.average[key]), key
+
+
+def test_the_loss_falls(data, tmp_path: Path):
+    losses = go(trainer(data, tmp_path, steps=150), 150)
+    assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:10])
+
+
+def test_an_interrupted_run_leaves_a_pack_and_goes_on(data, tmp_path: Path):
+    folder = tmp_path / "pack"
+
+    def stop(fraction: float, message: str) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        trainer(data, folder, steps=60).run(stop)
+    assert read_pack(folder).problem == ""
+    resumed = trainer(data, folder, steps=60)
+    assert resumed.state.step == 20
+    messages = []
+    resumed.run(lambda fraction, message: messages.append(message))
+    assert resumed.state.step == 60
+    assert "min left" in messages[0]
+    model = load_model(str(folder), "cpu")
+    assert model.card["training"]["steps"] == 60
+    assert model.card["data"][0]["licence"] == "CC0"
+    assert (folder / "loss.png").stat().st_size > 1000
+    assert model.denoiser(torch.zeros(1, 5, 18, 2), torch.tensor([3])).isfinite().all()
+
+
+def test_another_network_in_the_folder_is_named(data, tmp_path: Path):
+    trainer(data, tmp_path).save()
+    domain, motions = data
+    with pytest.raises(KineliftError, match="another network") as caught:
+        Trainer(motions, domain, replace(NETWORK, width=32), SETTINGS, tmp_path, "cpu")
+    assert caught.value.place.endswith("training.pt")
+
+
+def test_unseen_points_do_not_count():
+    motions = Motion2DSet(np.random.default_rng(0).normal(3, 2, (4, 50, 5, 2)).astype(np.float32), np.ones((4, 50, 5), np.float32),
+                          np.full(4, 50), ["a"] * 4, "nba16", 30.0)
+    motions.keypoints[:, 25:] = 0
+    motions.confidences[:, 25:] = 0
+    mean, std = normalisation(motions)
+    assert torch.allclose(mean, torch.full((5, 2), 3.0), atol=0.5)
+    assert torch.allclose(std, torch.full((5, 2), 2.0), atol=0.5)
+    predicted, x0, mask = torch.randn(2, 6, 5, 2), torch.randn(2, 6, 5, 2), torch.ones(2, 6, 5)
+    mask[0, 3:] = 0
+    before = masked_loss(predicted, x0, mask, 1.0, torch.ones(2))
+    predicted[0, 3:] = 100
+    assert torch.equal(before, masked_loss(predicted, x0, mask, 1.0, torch.ones(2)))
+
+
+def test_a_coordinate_that_never_moves_is_not_blown_up():
+    keypoints = np.random.default_rng(0).normal(0, 1e-3, (2, 10, 3, 2)).astype(np.float32)
+    _, std = normalisation(Motion2DSet(keypoints, np.ones((2, 10, 3), np.float32), np.full(2, 10), ["a", "b"], "nba16", 30.0))
+    assert torch.equal(std, torch.ones(3, 2))
+
+
+def test_crops_stay_inside_their_motions(data):
+    _, motions = data
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        keypoints, confidences, lengths = crops(motions, SETTINGS, rng)
+        assert (lengths <= keypoints.shape[1]).all()
+        for row, length in enumerate(lengths):
+            assert not confidences[row, length:].any()
+            assert confidences[row, :length].any()
+
+
+def test_the_command_trains_a_pack(data, tmp_path: Path, capsys):
+    domain, motions = data
+    motions.save(tmp_path / "2d" / "train.npz")
+    arguments = ["train", "--domain", str(domain.path), "--data", str(tmp_path / "2d"), "--to", str(tmp_path / "pack"), "--steps", "20", "--batch", "4",
+                 "--width", "16", "--feedforward", "24", "--layers", "1", "--heads", "2", "--device", "cpu"]
+    assert main(arguments) == 0
+    assert "M parameters on cpu from step 0" in capsys.readouterr().out
+    assert main([*arguments[:-2], "--steps", "40"]) == 0
+    assert "from step 20" in capsys.readouterr().out
+    assert json.loads((tmp_path / "pack" / "card.json").read_text())["training"]["steps"] == 40
+    motions.skeleton = "nba16"
+    motions.save(tmp_path / "2d" / "train.npz")
+    assert main(arguments) == 1
+    assert "skeleton 'nba16'" in capsys.readouterr().err
