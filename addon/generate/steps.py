@@ -46,6 +46,7 @@ def generate(backend: BackendProcess, wish: Wish, target: Target | None) -> Step
     scene = bpy.context.scene
     names = [takes.add_take(scene, motion, wish.pack, wish.seed + number).name for number, motion in enumerate(motions)]
     first = scene.kinelift_takes[names[0]]
+    scene.kinelift_take_index = scene.kinelift_takes.find(names[0])
     takes.show_take(scene, first)
     takes.frame_take(scene, first)
     if failure is not None:

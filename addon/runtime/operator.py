@@ -49,8 +49,10 @@ class JobOperator:
         except KineliftError as error:
             self.report({"ERROR"}, f"{error}")
             return {"CANCELLED"}
-        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-        context.window_manager.modal_handler_add(self)
+        window = main_window(context)
+        self._timer = context.window_manager.event_timer_add(TICK, window=window)
+        with context.temp_override(window=window):
+            context.window_manager.modal_handler_add(self)
         redraw_panels(context)
         return {"RUNNING_MODAL"}
 
@@ -80,6 +82,14 @@ class JobOperator:
         self._job.abandon()
         if board.job is self._job:
             board.end()
+
+
+def main_window(context: bpy.types.Context) -> bpy.types.Window:
+    """The window that a job belongs to: closing the preferences must not end a set-up begun there."""
+    window = context.window
+    while window.parent is not None:
+        window = window.parent
+    return window
 
 
 def redraw_panels(context: bpy.types.Context) -> None:

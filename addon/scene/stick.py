@@ -18,7 +18,7 @@ TIP_LENGTH = 0.06
 SHORTEST = 1e-3
 """Metres; Blender deletes shorter bones."""
 
-THICKNESS = 0.018
+THICKNESS = 0.028
 LEFT, RIGHT, MIDDLE = "THEME04", "THEME01", "THEME09"
 
 

@@ -24,6 +24,7 @@ class Window:
         blender.run_script("import bpy\nbpy.context.preferences.view.show_splash = False\nbpy.ops.wm.save_userpref()")
         blender.env["DISPLAY"] = display.name
         self.display, self.file = display, folder / "state.json"
+        self.file.unlink(missing_ok=True)
         given = [f"{name}={value}" for name, value in settings.items()]
         self.process = blender.start("--window-geometry", 0, 0, *display.size, "--python-exit-code", 1, "--python", SCRIPT, "--", self.file, *given)
 

@@ -56,5 +56,5 @@ for item in [*bpy.data.objects]:
     bpy.data.objects.remove(item)
 _, space, _ = viewport()
 space.show_region_ui = True
-space.region_3d.view_location, space.region_3d.view_distance = (0.0, 0.0, 1.0), 6.0
+space.region_3d.view_location, space.region_3d.view_distance = (0.0, 0.0, 0.9), 4.5
 bpy.app.timers.register(write_state, first_interval=1.0)
