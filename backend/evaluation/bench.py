@@ -58,6 +58,19 @@ def measure(name: str, settings: SamplerSettings, model: MasModel, frames: int, 
                        seconds["network"], seconds["triangulation"], counts["iterations"])
 
 
+def measure_fids(measurements: list[Measurement], evaluation: Evaluation) -> None:
+    """Notes each setting's FID. The network runs in half precision for all, so that only the sampler differs and nothing is done twice."""
+    known: dict[SamplerSettings, dict[str, tuple[float, float]]] = {}
+    for one in measurements:
+        settings = replace(one.settings, bfloat16=True)
+        if settings not in known:
+            scores = evaluation.score(one.name, Subject(one.name, settings), standing=0.0)
+            known[settings] = {split: metrics["fid"] for split, metrics in scores.items()}
+            print_progress(1.0, "")
+        one.fid = known[settings]
+        print(f"{one.name}: FID {one.fid['train'][0]:.2f} (training), {one.fid['test'][0]:.2f} (test)", flush=True)
+
+
 def bench_table(measurements: list[Measurement]) -> str:
     """One line a measurement; the first is what the others' times are compared with."""
     first, with_fid = measurements[0], any(one.fid for one in measurements)
@@ -162,12 +175,7 @@ def run(arguments) -> int:
     if arguments.fid:
         folder = arguments.evaluator or find_pack(arguments.pack)
         evaluation = Evaluation(model, arguments.data, folder, EvaluationSettings(arguments.fid, seed=arguments.seed), print_progress)
-        for one in measurements:
-            if one.name in chosen(names, arguments.fid_only):
-                scores = evaluation.score(one.name, Subject(one.name, replace(one.settings, bfloat16=True)), standing=0.0)
-                one.fid = {split: metrics["fid"] for split, metrics in scores.items()}
-                print_progress(1.0, "")
-                print(f"{one.name}: FID {one.fid['train'][0]:.2f} (training), {one.fid['test'][0]:.2f} (test)", flush=True)
+        measure_fids([one for one in measurements if one.name in chosen(names, arguments.fid_only)], evaluation)
     print(f"\n{bench_table(measurements)}\n")
     if arguments.write:
         print(write_bytes(arguments.write, bench_page(model, measurements, arguments).encode()))
