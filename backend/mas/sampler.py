@@ -66,7 +66,8 @@ def camera_ring(model: MasModel, settings: SamplerSettings) -> torch.Tensor:
 def has_bfloat16(device: torch.device) -> bool:
     """True where bfloat16 is faster than float32: GPUs, and CPUs with instructions for it (elsewhere it is emulated)."""
     if device.type == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))  # torch has no public ones
+        return any(probe() for probe in probes if probe)
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
