@@ -11,6 +11,7 @@ import torch
 
 from backend.mas.stopwatch import Stopwatch
 from backend.mas.triangulation import AdamTriangulation, reproject, triangulate
+from backend.motion.bones import with_bone_lengths
 from backend.motion.cameras import project_orthographic, ring_azimuths, view_axes
 from backend.packs.model import MasModel
 
@@ -23,7 +24,8 @@ class SamplerSettings:
 
     views: cameras on the ring; calls: network evaluations a view; eta: 1 ancestral, 0 deterministic; consistent_noise: the
     same 3D noise seen by all views (the paper's ablation turns it off); adam: triangulate as the official program does;
-    apart_degrees: the angle between neighbouring views, 0 to spread them over the circle; bfloat16: run the network in half
+    apart_degrees: the angle between neighbouring views, 0 to spread them over the circle; hold_bones: after triangulation,
+    give bones the lengths of the pack's card, which keeps hips and shoulders from folding when the character turns; bfloat16: run the network in half
     precision where the device has arithmetic for it.
     """
 
@@ -33,14 +35,16 @@ class SamplerSettings:
     consistent_noise: bool = True
     adam: bool = False
     apart_degrees: float = 0.0
+    hold_bones: bool = False
     bfloat16: bool = False
 
 
 MODES = {
     "reference": SamplerSettings(views=7, adam=True),
     "paper": SamplerSettings(views=5),
-    "fast": SamplerSettings(views=5, calls=20),
+    "fast": SamplerSettings(views=5, calls=20, hold_bones=True),
 }
+BONES_FROM = 0.2  # abar from which the prediction is a pose and no longer a mean of poses, whose bones are rightly short
 
 
 class Noise:
@@ -104,6 +108,9 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
     steps = model.schedule.strided(settings.calls)
     repeated = None if lengths is None else lengths.to(model.device).repeat(views)
     adam = AdamTriangulation((batch, frames, points), axes, *geometry) if settings.adam else None
+    joints, parents = len(model.skeleton.joints), model.skeleton.parents
+    known = model.card.get("bone_lengths")
+    bones = torch.tensor(known, device=model.device) if settings.hold_bones and known else None
     motion = None
     x = view_noise()
     for index, t in enumerate(steps):
@@ -113,6 +120,8 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
         with watch.part("triangulation"):
             seen = model.denormalise(predicted.float().unflatten(0, (views, batch)))
             motion = adam(seen) if adam else triangulate(seen, axes, *geometry, start=motion, sweeps=2 if index else 4)
+            if bones is not None and model.schedule.abar[t] > BONES_FROM:
+                motion = torch.cat([with_bone_lengths(motion[:, :, :joints], parents, bones), motion[:, :, joints:]], 2)
         if index + 1 < len(steps):
             consistent = model.normalise(reproject(motion, axes, *geometry))
             of_x0, of_x, deviation = model.schedule.step(t, steps[index + 1], settings.eta)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
 
 
 def bone_lengths(positions: np.ndarray, parents: list[int]) -> np.ndarray:
@@ -19,9 +22,35 @@ def hold_bone_lengths(positions: np.ndarray, parents: list[int], mirror: list[in
     if mirror is not None:
         other = {child: mirror[child] if parents[mirror[child]] == mirror[parents[child]] else child for child in children}
         median = {child: (length + median[other[child]]) / 2 for child, length in median.items()}
-    held = positions.copy()
-    for child in children:
-        direction = positions[:, child] - positions[:, parents[child]]
-        norm = np.maximum(np.linalg.norm(direction, axis=-1, keepdims=True), 1e-9)
-        held[:, child] = held[:, parents[child]] + direction / norm * median[child]
-    return held
+    lengths = torch.tensor([median.get(joint, 0.0) for joint in range(len(parents))], dtype=torch.float64)
+    return with_bone_lengths(torch.from_numpy(positions), parents, lengths).numpy()
+
+
+def with_bone_lengths(points: torch.Tensor, parents: Sequence[int], lengths: torch.Tensor) -> torch.Tensor:
+    """The points with every bone at a given length: directions are kept, from the root outward.
+
+    Args: points [...,J,3]; lengths [J] metres, the root's is not used. Returns [...,J,3].
+    """
+    held: list[torch.Tensor] = []
+    for child, parent in enumerate(parents):
+        if parent < 0:
+            held.append(points[..., child, :])
+            continue
+        direction = points[..., child, :] - points[..., parent, :]
+        norm = direction.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+        held.append(held[parent] + direction / norm * lengths[child])
+    return torch.stack(held, -2)
+
+
+def seen_bone_lengths(keypoints: np.ndarray, confidences: np.ndarray, parents: Sequence[int], scale: float) -> list[float]:
+    """Bone lengths in metres learned from 2D alone: over many views, some see a bone across, and none sees it longer than
+    it is (but for a few per cent of perspective and noise, hence the 90th percentile).
+
+    Args: keypoints [N,T,J,2] in the pack's units; confidences [N,T,J]. Returns one length a joint, 0 for the root.
+    """
+    lengths = []
+    for child, parent in enumerate(parents):
+        seen = (confidences[..., child] > 0) & (confidences[..., parent] > 0)
+        across = np.linalg.norm(keypoints[..., child, :][seen] - keypoints[..., parent, :][seen], axis=-1)
+        lengths.append(float(np.quantile(across, 0.9)) * scale if parent >= 0 and len(across) else 0.0)
+    return lengths
