@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.signal import savgol_filter
 
 from backend import __version__
 from backend.errors import KineliftError
@@ -16,6 +17,7 @@ from backend.motion.motion3d import Motion3D
 from backend.motion.root_path import root_path
 from backend.packs.model import MasModel, load_model
 
+SMOOTHING_FRAMES = 7  # moves recorded basketball by 2 mm, and takes the last tremor out of a sample
 MAX_SEED = 2**31 - 1  # Blender's integer properties hold no more
 
 
@@ -55,6 +57,8 @@ def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: d
     """From a centred sample [T,J+K,3] to a motion in the world: on the floor, bones of one length, the root on its path."""
     skeleton, fps = model.skeleton, float(model.card["fps"])
     joints = len(skeleton.joints)
+    if len(points) >= SMOOTHING_FRAMES:
+        points = savgol_filter(points, SMOOTHING_FRAMES, 2, axis=0)
     feet = [skeleton.joints.index(name) for name in skeleton.feet]
     body = hold_bone_lengths(points[:, :joints], list(skeleton.parents), skeleton.mirror_order[:joints])
     objects = points[:, joints : joints + len(skeleton.objects)].copy()
