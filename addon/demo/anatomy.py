@@ -23,6 +23,9 @@ SHOULDER_SLOPE = ((0.02, 0.022, 1.645, 0.060, 0.046), (0.09, 0.024, 1.618, 0.056
 JERSEY_HEM, JERSEY_TOP, JERSEY_THICKNESS = 1.072, 1.645, 0.010
 CHEST_HEIGHT = 1.40
 SHORTS_WAIST, SHORTS_THICKNESS, SHORTS_LENGTH = 1.12, 0.010, 0.76
+SHORTS_SEAT = ((0.905, 0.040, 0.080, 0.014), (0.93, 0.085, 0.104, 0.014), (0.98, 0.130, 0.118, 0.018), (1.03, 0.158, 0.126, 0.024), (1.07, 0.168, 0.128, 0.024))
+"""Closes the shorts between the legs, well outside the skin: height, half width, half depth, centre in y."""
+
 SHORTS_GAP = 0.032
 """Between the legs of the shorts: wider than the voxels, which would else fuse them to a skirt."""
 
@@ -103,7 +106,7 @@ def hand(point: Points) -> Solid:
 
 def leg(point: Points) -> Solid:
     """The left leg from the hip to the ankle."""
-    thigh = limb(point, "thigh.L", [(-0.05, 0.070, 0.080, 0.004), (0.10, 0.088, 0.098, 0.002), (0.35, 0.080, 0.090, 0), (0.65, 0.066, 0.074, 0),
+    thigh = limb(point, "thigh.L", [(-0.05, 0.070, 0.080, 0.004), (0.10, 0.072, 0.086, 0.002), (0.35, 0.072, 0.084, 0), (0.65, 0.066, 0.074, 0),
                                     (0.90, 0.055, 0.060, 0)])
     shin = limb(point, "shin.L", [(0.03, 0.053, 0.057, 0), (0.12, 0.053, 0.056, 0.008), (0.28, 0.059, 0.066, 0.018), (0.50, 0.049, 0.054, 0.013),
                                   (0.75, 0.034, 0.037, 0.004), (0.97, 0.035, 0.042, 0.004)])
@@ -140,7 +143,8 @@ def shorts(point: Points) -> Solid:
     tube = limb(point, "thigh.L", [(-0.07, 0.050, 0.085, 0.006), (0.06, 0.084, 0.108, 0.006), (0.32, 0.094, 0.116, 0.004),
                                    (SHORTS_LENGTH, 0.094, 0.113, 0.004)])
     left = sweep([section._replace(centre=(section.centre[0] + SHORTS_GAP / 2, *section.centre[1:])) for section in tube], SIDE, squareness=2.2)
-    return merge([torso(SHORTS_THICKNESS, 0.99, SHORTS_WAIST), left, left.mirrored()])
+    seat = sweep([Section((0.0, y, z), width, depth) for z, width, depth, y in SHORTS_SEAT], SIDE, squareness=2.4)
+    return merge([torso(SHORTS_THICKNESS, 1.02, SHORTS_WAIST), seat, left, left.mirrored()])
 
 
 def both(solid: Solid) -> Solid:

@@ -16,7 +16,7 @@ from . import materials, stage
 CELL = (400, 500)
 COLUMNS = 5
 GAP = 6
-SAMPLES = 32
+SAMPLES = 20
 VIEWS = (0.65, -0.65, 1.05, -1.05)
 """Angles between the character's mean facing and the camera, best first."""
 
