@@ -41,10 +41,13 @@ class Measurement:
 
 
 def candidates() -> dict[str, SamplerSettings]:
-    """The modes, then the sweep in half precision, by name: CALLS x VIEWS and whether a step draws fresh noise."""
-    sweep = {f"{calls} calls, {views} views, {'ancestral' if eta else 'deterministic'}": SamplerSettings(views, calls, eta, bfloat16=True)
+    """The modes and what held bones and half precision do to them, then a sweep of the fast mode in half precision, by name:
+    CALLS x VIEWS and whether a step draws fresh noise."""
+    fast, paper = replace(MODES["fast"], bfloat16=True), replace(MODES["paper"], bfloat16=True)
+    sweep = {f"{calls} calls, {views} views, {'ancestral' if eta else 'deterministic'}": replace(fast, calls=calls, views=views, eta=eta)
              for calls, views, eta in product(CALLS, VIEWS, ETAS)}
-    return {**MODES, "paper, bfloat16": replace(MODES["paper"], bfloat16=True), **sweep}
+    return {**MODES, "paper, bfloat16": paper, "paper, bfloat16, bones held": replace(paper, hold_bones=True),
+            "fast, bfloat16, bones free": replace(fast, hold_bones=False), **sweep}
 
 
 def measure(name: str, settings: SamplerSettings, model: MasModel, frames: int, seeds: list[int]) -> Measurement:

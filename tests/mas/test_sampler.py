@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from backend.errors import Cancelled
 from backend.mas.sampler import MODES, Noise, SamplerSettings, camera_ring, has_bfloat16, sample, sample_2d
 from backend.mas.stopwatch import Stopwatch
 from backend.mas.triangulation import reproject
+from backend.motion.bones import bone_lengths
 from backend.packs.model import MasModel
 
 QUICK = SamplerSettings(views=3, calls=6)
@@ -78,6 +80,15 @@ def test_the_first_noise_is_one_in_3d_unless_turned_off(tiny: MasModel):
         front, _, back, _ = echo.seen
         together = float((front[..., 0] * back[..., 0]).mean())  # opposite views see x mirrored
         assert together == pytest.approx(-1 if consistent else 0, abs=0.1)
+
+
+def test_bones_are_held_where_the_pack_knows_them(tiny: MasModel):
+    held = replace(QUICK, hold_bones=True)
+    joints, parents = len(tiny.skeleton.joints), list(tiny.skeleton.parents)
+    known = [0.0] + [0.2] * (joints - 1)
+    motion = sample(replace(tiny, card={**tiny.card, "bone_lengths": known}), 20, [0], held)[0].numpy()
+    assert np.allclose(bone_lengths(motion[:, :joints], parents), 0.2, atol=1e-5)
+    assert torch.equal(sample(tiny, 20, [0], held), sample(tiny, 20, [0], QUICK))
 
 
 def test_views_are_placed_on_the_ring_or_a_given_angle_apart(tiny: MasModel):
