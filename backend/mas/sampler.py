@@ -42,7 +42,7 @@ class SamplerSettings:
 MODES = {
     "reference": SamplerSettings(views=7, adam=True),
     "paper": SamplerSettings(views=5),
-    "fast": SamplerSettings(views=5, calls=20, hold_bones=True),
+    "fast": SamplerSettings(views=5, calls=20, eta=0.0, hold_bones=True),
 }
 BONES_FROM = 0.2  # abar from which the prediction is a pose and no longer a mean of poses, whose bones are rightly short
 
