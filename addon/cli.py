@@ -18,7 +18,6 @@ from .retarget import steps as retargeting
 from .runtime import session
 from .runtime.environment import PYTHON_VARIABLE
 from .runtime.jobs import Job, Progress, Steps, run_to_end
-from .scene import takes
 from .scene.fbx import export_fbx
 
 FORMATS = ("fbx", "blend", "npz")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from kinelift.addon.runtime import environment, installation
 from kinelift.addon.runtime.environment import Runtime
 from kinelift.addon.runtime.jobs import Job, State, run_to_end

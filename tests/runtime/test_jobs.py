@@ -1,6 +1,7 @@
 """Jobs: every way they can end."""
 
 import pytest
+
 from kinelift.addon.runtime.jobs import Board, Job, Progress, State, duration, part, run_to_end
 from kinelift.backend.errors import Cancelled, KineliftError
 

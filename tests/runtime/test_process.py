@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from kinelift.addon.runtime import process as process_module
 from kinelift.addon.runtime.environment import backend_environment
 from kinelift.addon.runtime.jobs import Job, State, run_to_end
