@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 
+from backend.devices import has_bfloat16
 from backend.errors import KineliftError
 from backend.evaluation.evaluate import Evaluation, EvaluationSettings, print_progress
 from backend.evaluation.subjects import Subject
 from backend.evaluation.tables import markdown_table, with_interval
-from backend.mas.sampler import MODES, SamplerSettings, has_bfloat16, sample
+from backend.mas.sampler import MODES, SamplerSettings, sample
 from backend.mas.stopwatch import Stopwatch
 from backend.motion.files import write_bytes
 from backend.packs.model import MasModel, find_pack, load_model

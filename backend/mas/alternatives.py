@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-from backend.mas.sampler import Report, precision
+from backend.devices import network_precision
+from backend.mas.sampler import Report
 from backend.mas.triangulation import project_at_fixed_depth
 from backend.motion.cameras import view_axes
 from backend.packs.model import MasModel
@@ -53,7 +54,7 @@ def dreamfusion(model: MasModel, frames: int, seeds: Sequence[int], settings: Dr
         noise = torch.stack([torch.randn(views, frames, points, 2, generator=one) for one in generators], 1).to(device)
         axes = view_axes(2 * math.pi * sides[0], low + (high - low) * sides[1]).to(device)[:, :, None, None]
         seen = project_at_fixed_depth(motion, axes, model.distance, model.scale)
-        with torch.no_grad(), precision(settings.bfloat16, device):
+        with torch.no_grad(), network_precision(settings.bfloat16, device):
             noised = model.schedule.add_noise(model.normalise(seen).flatten(0, 1), steps.flatten(), noise.flatten(0, 1))
             clean = model.denormalise(model.denoiser(noised, steps.flatten(), repeated).float().unflatten(0, (views, batch)))
         loss = (weight * (seen - clean) ** 2).sum()

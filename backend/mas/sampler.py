@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 
+from backend.devices import network_precision
 from backend.mas.stopwatch import Stopwatch
 from backend.mas.triangulation import AdamTriangulation, reproject, triangulate
 from backend.motion.bones import with_bone_lengths
@@ -67,20 +67,6 @@ def camera_ring(model: MasModel, settings: SamplerSettings) -> torch.Tensor:
     return view_axes(azimuths, elevations).to(model.device)
 
 
-def has_bfloat16(device: torch.device) -> bool:
-    """True where bfloat16 is faster than float32: GPUs, and CPUs with instructions for it (elsewhere it is emulated)."""
-    if device.type == "cpu":
-        probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))  # torch has no public ones
-        return any(probe() for probe in probes if probe)
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def precision(bfloat16: bool, device: torch.device) -> AbstractContextManager:
-    """The context in which the network runs: float32, or bfloat16 where that is asked for and pays."""
-    half = bfloat16 and has_bfloat16(device)
-    return torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
-
-
 @torch.no_grad()
 def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: SamplerSettings, report: Report = lambda fraction, message: None,
            lengths: torch.Tensor | None = None, watch: Stopwatch | None = None) -> torch.Tensor:
@@ -115,7 +101,7 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
     x = view_noise()
     for index, t in enumerate(steps):
         report(index / len(steps), f"step {index + 1} of {len(steps)}")
-        with watch.part("network", calls=1, rows=views * batch), precision(settings.bfloat16, model.device):
+        with watch.part("network", calls=1, rows=views * batch), network_precision(settings.bfloat16, model.device):
             predicted = model.denoiser(x.flatten(0, 1), torch.full((views * batch,), t, device=model.device), repeated)
         with watch.part("triangulation"):
             seen = model.denormalise(predicted.float().unflatten(0, (views, batch)))
@@ -144,7 +130,7 @@ def sample_2d(model: MasModel, frames: int, seeds: Sequence[int], settings: Samp
     steps = model.schedule.strided(settings.calls)
     lengths = None if lengths is None else lengths.to(model.device)
     for index, t in enumerate(steps):
-        with precision(settings.bfloat16, model.device):
+        with network_precision(settings.bfloat16, model.device):
             predicted = model.denoiser(x, torch.full((len(x),), t, device=model.device), lengths)
         predicted = predicted.float()
         if index + 1 < len(steps):

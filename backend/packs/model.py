@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from backend.devices import choose_device
 from backend.diffusion.denoiser import Denoiser, DenoiserSettings
 from backend.diffusion.schedule import Schedule
 from backend.errors import KineliftError
@@ -49,17 +50,6 @@ class MasModel:
     def denormalise(self, x: torch.Tensor) -> torch.Tensor:
         """[...,J,2] from the network's units to the pack's."""
         return x * self.std + self.mean
-
-
-def choose_device(wanted: str = "auto") -> torch.device:
-    """"auto" takes CUDA, then MPS, then the CPU; another word is used as it is. Raises KineliftError if it isn't there."""
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=wanted)
-    except (RuntimeError, AssertionError) as error:
-        raise KineliftError(f"the device {wanted!r} can't be used ({error})", "Choose 'auto' or 'cpu'", code="no-device") from error
-    return torch.device(wanted)
 
 
 def find_pack(name_or_folder: str) -> Path:

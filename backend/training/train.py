@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from torch import distributed
 
+from backend.devices import choose_device, network_precision
 from backend.diffusion.denoiser import Denoiser, DenoiserSettings
 from backend.diffusion.schedule import Schedule
 from backend.errors import KineliftError
 from backend.motion.bones import seen_bone_lengths
 from backend.motion.files import write_bytes
 from backend.motion.motion2d import Motion2DSet
-from backend.packs.model import choose_device, load_model, save_pack
+from backend.packs.model import load_model, save_pack
 from backend.training.domain import Domain
 
 STEADY_COORDINATE = 0.02  # metres: a coordinate that moves less is noise and is not blown up to unit variance
@@ -119,6 +120,7 @@ class Trainer:
         self.mean, self.std = (tensor.to(self.device) for tensor in normalisation(motions))
         self.bone_lengths = seen_bone_lengths(motions.keypoints, motions.confidences, domain.skeleton.parents, domain.settings["camera"]["scale"])
         self.state = TrainingState()
+        self.before: list[dict] = []
         if start_from and not self.checkpoint.is_file():
             self._start_from(start_from)
         self._resume()
@@ -135,6 +137,8 @@ class Trainer:
             raise KineliftError(f"the pack to start from has another network ({error})", "Give the same sizes", pack, "bad-pack") from error
         self.average = {key: value.detach().clone() for key, value in self.denoiser.state_dict().items()}
         self.mean, self.std = model.mean, model.std
+        earlier = dict(model.card["training"])
+        self.before = [*earlier.pop("before", []), {"pack": model.name, **earlier}]
 
     def _resume(self) -> None:
         if not self.checkpoint.is_file():
@@ -145,6 +149,7 @@ class Trainer:
         except RuntimeError as error:
             raise KineliftError(f"the run in this folder has another network ({error})", "Give the same sizes, or another --to", str(self.checkpoint), "bad-checkpoint") from error
         self.average, self.mean, self.std = saved["average"], saved["mean"], saved["std"]
+        self.before = saved["before"]
         self.optimiser.load_state_dict(saved["optimiser"])
         self.state = TrainingState(saved["step"], saved["seconds"], [tuple(pair) for pair in saved["losses"]])
 
@@ -166,7 +171,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate * min(1.0, (step + 1) / settings.warmup) * cosine
         self.parallel.train()
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+        with network_precision(True, self.device):
             predicted = self.parallel(noised, t, torch.from_numpy(lengths).to(self.device))
         clip_weight = (1 / (1 - self.denoiser.abar[t])).clamp(max=settings.clean_weight)
         loss = masked_loss(predicted.float(), x0, confidence, settings.velocity_weight, clip_weight)
@@ -214,7 +219,7 @@ class Trainer:
             return
         state = self.state
         content = {"model": self.denoiser.state_dict(), "average": self.average, "optimiser": self.optimiser.state_dict(), "mean": self.mean,
-                   "std": self.std, "step": state.step, "seconds": state.seconds, "losses": [list(pair) for pair in state.losses]}
+                   "std": self.std, "step": state.step, "seconds": state.seconds, "losses": [list(pair) for pair in state.losses], "before": self.before}
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.checkpoint.with_suffix(".part")
         torch.save(content, temporary)
@@ -240,7 +245,7 @@ class Trainer:
             "training": {"motions": len(self.motions), "steps": self.state.step, "batch": self.settings.batch * self.world,
                          "minutes": round(self.state.seconds / 60, 1), "device": self.device.type,
                          "loss": self.state.losses[-1][1] if self.state.losses else None, "velocity_weight": self.settings.velocity_weight,
-                         "clean_weight": self.settings.clean_weight},
+                         "clean_weight": self.settings.clean_weight, "before": self.before},
             "data": [{key: source[key] for key in ("name", "share", "licence", "credit")} for source in used],
             "scores": {},
         }

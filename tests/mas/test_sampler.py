@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from backend.devices import has_bfloat16
 from backend.errors import Cancelled
-from backend.mas.sampler import MODES, Noise, SamplerSettings, camera_ring, has_bfloat16, sample, sample_2d
+from backend.mas.sampler import MODES, Noise, SamplerSettings, camera_ring, sample, sample_2d
 from backend.mas.stopwatch import Stopwatch
 from backend.mas.triangulation import reproject
 from backend.motion.bones import bone_lengths

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from backend.devices import choose_device
 from backend.errors import KineliftError
 from backend.packs.catalogue import CARD, WEIGHTS
-from backend.packs.model import choose_device, find_pack, load_model
+from backend.packs.model import find_pack, load_model
 from tests.tiny_pack import STANDING, make_tiny_pack
 
 
