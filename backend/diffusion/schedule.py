@@ -43,7 +43,12 @@ class Schedule:
         of_x_t = math.sqrt(max(0.0, 1 - abar_s - deviation**2) / (1 - abar_t))
         return math.sqrt(abar_s) - of_x_t * math.sqrt(abar_t), of_x_t, deviation
 
-    def strided(self, calls: int) -> list[int]:
-        """`calls` steps from the noisiest down to 1, evenly spread. The paper's schedule is `steps - 1` calls: it never
-        evaluates t = 0."""
-        return np.unique(np.linspace(1, self.steps - 1, calls).round().astype(int))[::-1].tolist()
+    def strided(self, calls: int, spacing: float = 1.0) -> list[int]:
+        """`calls` different steps from the noisiest down to 1. The paper's schedule is `steps - 1` calls: it never evaluates t = 0.
+
+        spacing: steps lie at u**spacing for even u in 0..1; below 1 they are denser where there is much noise.
+        """
+        last, order = self.steps - 1, np.arange(calls)
+        wanted = 1 + (last - 1) * np.linspace(0, 1, calls) ** spacing if calls > 1 else np.array([last])
+        apart = np.maximum.accumulate(wanted.round().astype(int) - order) + order
+        return np.minimum(apart, last - order[::-1])[::-1].tolist()

@@ -11,7 +11,7 @@ import torch
 from backend.devices import network_precision
 from backend.mas.stopwatch import Stopwatch
 from backend.mas.triangulation import AdamTriangulation, reproject, triangulate
-from backend.motion.bones import with_bone_lengths
+from backend.motion.bones import with_steady_bones
 from backend.motion.cameras import project_orthographic, ring_azimuths, view_axes
 from backend.packs.model import MasModel
 
@@ -22,15 +22,16 @@ Report = Callable[[float, str], None]
 class SamplerSettings:
     """How to sample.
 
-    views: cameras on the ring; calls: network evaluations a view; eta: 1 ancestral, 0 deterministic; consistent_noise: the
-    same 3D noise seen by all views (the paper's ablation turns it off); adam: triangulate as the official program does;
-    apart_degrees: the angle between neighbouring views, 0 to spread them over the circle; hold_bones: after triangulation,
-    give bones the lengths of the pack's card, which keeps hips and shoulders from folding when the character turns; bfloat16: run the network in half
-    precision where the device has arithmetic for it.
+    views: cameras on the ring; calls: network evaluations a view; spacing: how they spread over the noise levels
+    (`Schedule.strided`); eta: 1 ancestral, 0 deterministic; consistent_noise: the same 3D noise seen by all views (the paper's
+    ablation turns it off); adam: triangulate as the official program does; apart_degrees: the angle between neighbouring views,
+    0 to spread them over the circle; hold_bones: after triangulation, give every bone its median length; bfloat16: run the
+    network in half precision where the device has arithmetic for it.
     """
 
     views: int = 5
     calls: int = 99
+    spacing: float = 1.0
     eta: float = 1.0
     consistent_noise: bool = True
     adam: bool = False
@@ -91,12 +92,11 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
             return noise.draw(views, frames, points, 2).to(model.device).transpose(0, 1)
         return project_orthographic(noise.draw(frames, points, 3).to(model.device).unsqueeze(0), axes[:, None, None, None])
 
-    steps = model.schedule.strided(settings.calls)
+    steps = model.schedule.strided(settings.calls, settings.spacing)
     repeated = None if lengths is None else lengths.to(model.device).repeat(views)
     adam = AdamTriangulation((batch, frames, points), axes, *geometry) if settings.adam else None
     joints, parents = len(model.skeleton.joints), model.skeleton.parents
-    known = model.card.get("bone_lengths")
-    bones = torch.tensor(known, device=model.device) if settings.hold_bones and known else None
+    mirror = model.skeleton.mirror_order[:joints]
     motion = None
     x = view_noise()
     for index, t in enumerate(steps):
@@ -106,8 +106,9 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
         with watch.part("triangulation"):
             seen = model.denormalise(predicted.float().unflatten(0, (views, batch)))
             motion = adam(seen) if adam else triangulate(seen, axes, *geometry, start=motion, sweeps=2 if index else 4)
-            if bones is not None and model.schedule.abar[t] > BONES_FROM:
-                motion = torch.cat([with_bone_lengths(motion[:, :, :joints], parents, bones), motion[:, :, joints:]], 2)
+            if settings.hold_bones and model.schedule.abar[t] > BONES_FROM:
+                body = with_steady_bones(motion[:, :, :joints], parents, mirror, lengths)
+                motion = torch.cat([body, motion[:, :, joints:]], 2)
         if index + 1 < len(steps):
             consistent = model.normalise(reproject(motion, axes, *geometry))
             of_x0, of_x, deviation = model.schedule.step(t, steps[index + 1], settings.eta)
@@ -127,7 +128,7 @@ def sample_2d(model: MasModel, frames: int, seeds: Sequence[int], settings: Samp
     noise = Noise(seeds)
     points = len(model.skeleton.keypoints)
     x = noise.draw(frames, points, 2).to(model.device)
-    steps = model.schedule.strided(settings.calls)
+    steps = model.schedule.strided(settings.calls, settings.spacing)
     lengths = None if lengths is None else lengths.to(model.device)
     for index, t in enumerate(steps):
         with network_precision(settings.bfloat16, model.device):

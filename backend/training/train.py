@@ -18,7 +18,6 @@ from backend.devices import choose_device, network_precision
 from backend.diffusion.denoiser import Denoiser, DenoiserSettings
 from backend.diffusion.schedule import Schedule
 from backend.errors import KineliftError
-from backend.motion.bones import seen_bone_lengths
 from backend.motion.files import write_bytes
 from backend.motion.motion2d import Motion2DSet
 from backend.packs.model import load_model, save_pack
@@ -118,7 +117,6 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(self.denoiser.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
         self.schedule = Schedule()
         self.mean, self.std = (tensor.to(self.device) for tensor in normalisation(motions))
-        self.bone_lengths = seen_bone_lengths(motions.keypoints, motions.confidences, domain.skeleton.parents, domain.settings["camera"]["scale"])
         self.state = TrainingState()
         self.before: list[dict] = []
         if start_from and not self.checkpoint.is_file():
@@ -240,7 +238,6 @@ class Trainer:
             "seconds": {key: domain["seconds"][key] for key in ("default", "max")},
             "camera": {"distance": domain["camera"]["distance"], "elevation": [elevation, elevation], "scale": domain["camera"]["scale"]},
             "centring": domain["centring"], "centre_height": domain.get("centre_height", 0.0),
-            "bone_lengths": [round(length, 4) for length in self.bone_lengths],
             "network": network, "diffusion": {"steps": self.schedule.steps, "tau": 2.0},
             "training": {"motions": len(self.motions), "steps": self.state.step, "batch": self.settings.batch * self.world,
                          "minutes": round(self.state.seconds / 60, 1), "device": self.device.type,

@@ -45,15 +45,21 @@ def test_a_step_of_any_stride_keeps_signal_and_noise_levels(t: int, data, eta: f
 
 
 def test_the_full_schedule_never_evaluates_the_last_step():
-    assert SCHEDULE.strided(99) == list(range(99, 0, -1))
+    assert SCHEDULE.strided(99) == SCHEDULE.strided(99, 0.5) == list(range(99, 0, -1))
+    assert SCHEDULE.strided(1) == [99]
 
 
 @patient
-@given(st.integers(2, 99))
-def test_fewer_calls_span_the_same_range(calls: int):
-    steps = SCHEDULE.strided(calls)
+@given(st.integers(2, 99), st.floats(0.3, 3))
+def test_fewer_calls_span_the_same_range(calls: int, spacing: float):
+    steps = SCHEDULE.strided(calls, spacing)
     assert (len(steps), steps[0], steps[-1]) == (calls, 99, 1)
     assert (np.diff(steps) < 0).all()
+
+
+def test_spacing_below_one_looks_closer_where_there_is_much_noise():
+    even, skewed = SCHEDULE.strided(20), SCHEDULE.strided(20, 0.6)
+    assert sum(t > 50 for t in skewed) > sum(t > 50 for t in even)
 
 
 def test_noise_is_added_per_batch_member():

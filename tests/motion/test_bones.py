@@ -5,8 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.motion.bones import bone_lengths, hold_bone_lengths, seen_bone_lengths, with_bone_lengths
-from backend.motion.cameras import project_perspective, view_axes
+from backend.motion.bones import bone_lengths, hold_bone_lengths, with_steady_bones
 from rigs import load_skeleton, skeleton_names
 from tests.properties import patient
 
@@ -45,23 +44,12 @@ def test_every_skeleton_can_be_held():
         assert np.allclose(bone_lengths(held, list(skeleton.parents)).std(0), 0, atol=1e-9), name
 
 
-def test_bones_take_the_given_lengths_in_batches():
-    points, lengths = torch.randn(2, 6, 5, 3), torch.tensor([0.0, 1, 2, 3, 4])
-    held = with_bone_lengths(points, PARENTS, lengths)
-    assert torch.equal(held[..., 0, :], points[..., 0, :])
-    assert np.allclose(bone_lengths(held.flatten(0, 1).numpy(), PARENTS), [1, 2, 3, 4], atol=1e-5)
-
-
-def test_bone_lengths_are_learned_from_2d():
-    """A figure seen from many sides: the longest views of a bone tell its length, missed points tell nothing."""
-    rng = np.random.default_rng(0)
-    figure = torch.from_numpy(np.array([[0, 0, 0], [0.3, 0, 0], [0.3, 0, 0.5], [-0.3, 0, 0], [-0.3, 0.2, -0.5]]))
-    azimuths = torch.from_numpy(rng.uniform(-np.pi, np.pi, 4000))
-    flat = project_perspective(figure, view_axes(azimuths, torch.zeros_like(azimuths))[:, None], 7.0, 0.5).numpy()[:, None]
-    confidences = np.ones((4000, 1, 5))
-    confidences[::2, 0, 2] = 0
-    flat[::2, 0, 2] = 99
-    learned = seen_bone_lengths(flat, confidences, PARENTS, scale=0.5)
-    assert learned[0] == 0
-    assert np.allclose(learned[1:], [0.3, 0.5, 0.3, np.hypot(0.2, 0.5)], rtol=0.05)
-    assert seen_bone_lengths(flat, np.zeros_like(confidences), PARENTS, 0.5) == [0.0] * 5
+def test_each_motion_of_a_batch_has_its_own_lengths_and_padding_has_none():
+    points = torch.randn(2, 6, 5, 3, dtype=torch.float64)
+    points[1, 4:] *= 100
+    frames = torch.tensor([6, 4])
+    held = with_steady_bones(points, PARENTS, MIRROR, frames)
+    assert torch.equal(held[:, :, 0], points[:, :, 0])
+    for row, count in enumerate(frames):
+        alone = hold_bone_lengths(points[row, :count].numpy(), PARENTS, MIRROR)
+        assert np.allclose(held[row, :count], alone)
