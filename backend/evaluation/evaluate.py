@@ -145,6 +145,12 @@ def recorded_clips(domain: str, folder: Path, model: MasModel) -> list[np.ndarra
     return [clip.keypoints[:, : len(model.skeleton.joints)] for clip in loaded.clips(folder, "train")]
 
 
+def training_steps(training: dict) -> int | None:
+    """Steps of a card's training, those of the runs it was started from included; None where the card doesn't know."""
+    steps = [run.get("steps") for run in (training, *training.get("before", []))]
+    return None if None in steps else sum(steps)
+
+
 def add_arguments(parser) -> None:
     parser.add_argument("kind", choices=["mas"], help="the kind of pack")
     parser.add_argument("--pack", required=True, help="a pack's name or folder")
@@ -203,7 +209,7 @@ def run(arguments) -> int:
         "samples": settings.samples, "iterations": settings.iterations, "fresh": settings.fresh,
         "compared": {split: [len(motions), evaluation.counts[split]] for split, motions in evaluation.sets.items()},
         "bfloat16": not arguments.float32, "dreamfusion_iterations": arguments.dreamfusion_iterations,
-        "training_steps": model.card["training"].get("steps"), "standing": standing, "rows": rows, "plausibility": measured,
+        "training_steps": training_steps(model.card["training"]), "standing": standing, "rows": rows, "plausibility": measured,
     }
     for split in reversed(SPLITS):
         print(f"\nagainst the {split} split\n{scores_table(rows, split)}\n")

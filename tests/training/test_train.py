@@ -11,6 +11,7 @@ import torch
 from backend.__main__ import main
 from backend.diffusion.denoiser import DenoiserSettings
 from backend.errors import Cancelled, KineliftError
+from backend.evaluation.evaluate import training_steps
 from backend.motion.motion2d import Motion2DSet
 from backend.packs.catalogue import read_pack
 from backend.packs.model import load_model
@@ -85,6 +86,26 @@ def test_an_interrupted_run_leaves_a_pack_and_goes_on(data, tmp_path: Path):
     assert model.card["data"][0]["licence"] == "CC0"
     assert (folder / "loss.png").stat().st_size > 1000
     assert model.denoiser(torch.zeros(1, 5, 18, 2), torch.tensor([3])).isfinite().all()
+
+
+def test_a_run_starts_from_a_pack_and_its_card_says_so(data, tmp_path: Path):
+    first = trainer(data, tmp_path / "first", steps=10)
+    first.run(lambda fraction, message: None)
+    domain, motions = data
+    second = Trainer(motions, domain, NETWORK, SETTINGS, tmp_path / "second", "cpu", start_from=str(tmp_path / "first"))
+    for key, value in second.denoiser.state_dict().items():
+        assert torch.equal(value, first.average[key].half().float()), key
+    second.run(lambda fraction, message: None)
+    training = load_model(str(tmp_path / "second"), "cpu").card["training"]
+    assert (training["steps"], training["before"][0]["pack"], training["before"][0]["steps"]) == (20, "first", 10)
+    assert training_steps(training) == 30
+
+
+def test_a_pack_to_start_from_must_have_the_same_network(data, tmp_path: Path):
+    trainer(data, tmp_path / "first").save()
+    domain, motions = data
+    with pytest.raises(KineliftError, match="another network"):
+        Trainer(motions, domain, replace(NETWORK, width=32), SETTINGS, tmp_path / "second", "cpu", start_from=str(tmp_path / "first"))
 
 
 def test_another_network_in_the_folder_is_named(data, tmp_path: Path):
