@@ -192,7 +192,7 @@ class Trainer:
                 began = time.monotonic()
                 loss = self.train_step()
                 self.state.step += 1
-                self.state.seconds += time.monotonic() - began
+                self.state.seconds += self._agreed(time.monotonic() - began)
                 if math.isfinite(loss):
                     window.append(loss)
                 if self.state.step % 100 == 0 and window:
@@ -210,6 +210,14 @@ class Trainer:
             self.save()
             if self.world > 1:
                 distributed.destroy_process_group()
+
+    def _agreed(self, seconds: float) -> float:
+        """The first process's clock for all of them, so that they keep one learning rate and stop together."""
+        if self.world == 1:
+            return seconds
+        clock = torch.tensor(seconds, device=self.device)
+        distributed.broadcast(clock, 0)
+        return float(clock)
 
     def save(self) -> None:
         """Writes the pack (moving average), the loss curve and what a resumed run needs."""

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from backend.training.train import Trainer, TrainingSettings, crops, masked_loss
 from tests.training.clips import walks, write_clips
 
 NETWORK = DenoiserSettings(keypoints=18, width=16, feedforward=24, layers=1, heads=2, dropout=0.1)
+ROOT = Path(__file__).parents[2]
 SETTINGS = TrainingSettings(steps=20, batch=4, learning_rate=3e-3, warmup=5, min_frames=20)
 
 
@@ -106,6 +110,18 @@ def test_a_pack_to_start_from_must_have_the_same_network(data, tmp_path: Path):
     domain, motions = data
     with pytest.raises(KineliftError, match="another network"):
         Trainer(motions, domain, replace(NETWORK, width=32), SETTINGS, tmp_path / "second", "cpu", start_from=str(tmp_path / "first"))
+
+
+def test_processes_train_one_network_and_stop_together(tmp_path: Path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tests.training.one_of_two"]
+    done = subprocess.run([*command, str(tmp_path)], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True,
+                          text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
+    assert first["steps"] == second["steps"] > 10
+    for key, value in first["weights"].items():
+        assert torch.equal(value, second["weights"][key]), key
+    assert load_model(str(tmp_path / "pack"), "cpu").card["training"]["batch"] == 8
 
 
 def test_another_network_in_the_folder_is_named(data, tmp_path: Path):
