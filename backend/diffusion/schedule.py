@@ -43,6 +43,12 @@ class Schedule:
         of_x_t = math.sqrt(max(0.0, 1 - abar_s - deviation**2) / (1 - abar_t))
         return math.sqrt(abar_s) - of_x_t * math.sqrt(abar_t), of_x_t, deviation
 
+    def extrapolation(self, before: int, t: int, s: int) -> float:
+        """How much of the change of x0 since the step `before` to add to the x0 of t on the way to s: the second-order multistep
+        correction of DPM-Solver++ (Lu et al. 2022, algorithm 2), which holds for any eta."""
+        half_log_snr = [0.5 * math.log(self.abar[step] / (1 - self.abar[step])) for step in (before, t, s)]
+        return (half_log_snr[2] - half_log_snr[1]) / (half_log_snr[1] - half_log_snr[0]) / 2
+
     def strided(self, calls: int, spacing: float = 1.0) -> list[int]:
         """`calls` different steps from the noisiest down to 1. The paper's schedule is `steps - 1` calls: it never evaluates t = 0.
 

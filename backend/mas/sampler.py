@@ -23,9 +23,10 @@ class SamplerSettings:
     """How to sample.
 
     views: cameras on the ring; calls: network evaluations a view; spacing: how they spread over the noise levels
-    (`Schedule.strided`); eta: 1 ancestral, 0 deterministic; consistent_noise: the same 3D noise seen by all views (the paper's
+    (`Schedule.strided`); eta: 1 ancestral, 0 deterministic; order: 2 to
+    extrapolate x0 from the last step (`Schedule.extrapolation`); consistent_noise: the same 3D noise seen by all views (the paper's
     ablation turns it off); adam: triangulate as the official program does; apart_degrees: the angle between neighbouring views,
-    0 to spread them over the circle; hold_bones: after triangulation, give every bone its median length; bfloat16: run the
+    0 to spread them over the circle; prominent: one view counts a thousandfold (an ablation of the paper's program); hold_bones: after triangulation, give every bone its median length; bfloat16: run the
     network in half precision where the device has arithmetic for it.
     """
 
@@ -33,9 +34,11 @@ class SamplerSettings:
     calls: int = 99
     spacing: float = 1.0
     eta: float = 1.0
+    order: int = 1
     consistent_noise: bool = True
     adam: bool = False
     apart_degrees: float = 0.0
+    prominent: bool = False
     hold_bones: bool = False
     bfloat16: bool = False
 
@@ -45,6 +48,7 @@ MODES = {
     "paper": SamplerSettings(views=5),
     "fast": SamplerSettings(views=5, calls=20, eta=0.0, hold_bones=True),
 }
+PROMINENCE = 1000.0
 BONES_FROM = 0.2  # abar from which the prediction is a pose and no longer a mean of poses, whose bones are rightly short
 
 
@@ -59,13 +63,13 @@ class Noise:
         return torch.stack([torch.randn(*shape, generator=generator) for generator in self.generators])
 
 
-def camera_ring(model: MasModel, settings: SamplerSettings) -> torch.Tensor:
-    """The views' axes [V,3,3]. A pack with a range of elevations gets them spread over its views."""
+def camera_ring(model: MasModel, settings: SamplerSettings, turn: float = 0.0) -> torch.Tensor:
+    """The views' axes [V,3,3], the ring turned by `turn` radians. A pack with a range of elevations gets them spread over its views."""
     views = settings.views
     azimuths = torch.arange(views) * math.radians(settings.apart_degrees) if settings.apart_degrees else ring_azimuths(views)
     low, high = model.card["camera"]["elevation"]
     elevations = low + (high - low) * ((torch.arange(views) * 0.618034) % 1)
-    return view_axes(azimuths, elevations).to(model.device)
+    return view_axes(azimuths + turn, elevations).to(model.device)
 
 
 @torch.no_grad()
@@ -97,6 +101,7 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
     adam = AdamTriangulation((batch, frames, points), axes, *geometry) if settings.adam else None
     joints, parents = len(model.skeleton.joints), model.skeleton.parents
     mirror = model.skeleton.mirror_order[:joints]
+    weights = torch.tensor([PROMINENCE] + [1.0] * (views - 1), device=model.device) if settings.prominent else None
     motion = None
     x = view_noise()
     for index, t in enumerate(steps):
@@ -105,12 +110,16 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
             predicted = model.denoiser(x.flatten(0, 1), torch.full((views * batch,), t, device=model.device), repeated)
         with watch.part("triangulation"):
             seen = model.denormalise(predicted.float().unflatten(0, (views, batch)))
-            motion = adam(seen) if adam else triangulate(seen, axes, *geometry, start=motion, sweeps=2 if index else 4)
+            motion = adam(seen, weights) if adam else triangulate(seen, axes, *geometry, motion, 2 if index else 4, weights)
             if settings.hold_bones and model.schedule.abar[t] > BONES_FROM:
                 body = with_steady_bones(motion[:, :, :joints], parents, mirror, lengths)
                 motion = torch.cat([body, motion[:, :, joints:]], 2)
         if index + 1 < len(steps):
-            consistent = model.normalise(reproject(motion, axes, *geometry))
+            ahead = motion
+            if settings.order == 2 and index:
+                ahead = motion + model.schedule.extrapolation(steps[index - 1], t, steps[index + 1]) * (motion - previous)
+            previous = motion
+            consistent = model.normalise(reproject(ahead, axes, *geometry))
             of_x0, of_x, deviation = model.schedule.step(t, steps[index + 1], settings.eta)
             x = of_x0 * consistent + of_x * x
             if deviation:

@@ -90,6 +90,19 @@ def test_bones_are_held(tiny: MasModel):
         assert bone_lengths(motion[:, :joints], parents).std(0).max() < 1e-5
 
 
+def test_a_prominent_view_gets_its_way(tiny: MasModel):
+    """With a network that says the same of all views, a motion can please one of them, not all."""
+    class Right:
+        def __call__(self, x, steps, lengths=None):
+            return tiny.normalise(torch.tensor([0.5, 0.0])).expand_as(x)
+
+    settings = SamplerSettings(views=4, calls=2, prominent=True)
+    motion = sample(replace(tiny, denoiser=Right()), 3, [0], settings)
+    seen = reproject(motion, camera_ring(tiny, settings), tiny.distance, tiny.scale)
+    assert torch.allclose(seen[0], torch.tensor([0.5, 0.0]), atol=0.01)
+    assert (seen[2, ..., 0] < 0).all()
+
+
 def test_views_are_placed_on_the_ring_or_a_given_angle_apart(tiny: MasModel):
     around = camera_ring(tiny, SamplerSettings(views=5))
     assert torch.allclose(around[:, 0].sum(0), torch.zeros(3), atol=1e-5)
