@@ -20,7 +20,7 @@ from backend.evaluation.comparison import fill_gaps, take, with_objects_seen
 from backend.evaluation.feature_vae import FILE, EvaluatorSettings, FeatureVae, load_evaluator, save_evaluator, train_evaluator
 from backend.evaluation.metrics import all_metrics, with_intervals
 from backend.evaluation.page import evaluation_page, plausibility_table, scores_table
-from backend.evaluation.subjects import Subject, draw_lengths, film, generate, subjects
+from backend.evaluation.subjects import SIDES, TABLE_3, Subject, draw_lengths, film, generate, subjects
 from backend.mas.generate import to_motion
 from backend.mas.sampler import Report
 from backend.motion.files import write_bytes
@@ -36,12 +36,13 @@ SPLITS = ("train", "test")
 @dataclass(frozen=True)
 class EvaluationSettings:
     """samples: motions a row; iterations: repetitions with other cameras and another draw of recorded motions, and, with
-    `fresh`, newly generated motions as in the paper's program."""
+    `fresh`, newly generated motions as in the paper's program; sides: where 3D motions are filmed from."""
 
     samples: int = 256
     iterations: int = 10
     fresh: bool = False
     seed: int = 0
+    sides: str = "all"
 
 
 class Evaluation:
@@ -104,7 +105,7 @@ class Evaluation:
             if settings.fresh or not iteration:
                 lengths = draw_lengths(self.sets["test"].lengths, settings.samples, self._rng(iteration, 3))
                 motions = generate(subject, self.model, lengths, settings.seed + iteration * settings.samples, self.report)
-            flat = motions if subject.flat else film(motions, self.model, self._rng(iteration, 4))
+            flat = motions if subject.flat else film(motions, self.model, self._rng(iteration, 4), settings.sides)
             features = self.evaluator.features(flat, lengths)
             repetitions.append({split: all_metrics(features, reference, self._rng(iteration, 2))
                                 for split, (reference, _) in self._recorded(iteration).items()})
@@ -160,7 +161,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--samples", type=int, default=EvaluationSettings.samples, help="motions a row; the paper has 1024")
     parser.add_argument("--iterations", type=int, default=EvaluationSettings.iterations)
     parser.add_argument("--fresh", action="store_true", help="generate anew in every iteration, as the paper's program does")
-    parser.add_argument("--rows", nargs="+", choices=[GROUND_TRUTH, *subjects()], default=[GROUND_TRUTH, *subjects()])
+    parser.add_argument("--rows", nargs="+", choices=[GROUND_TRUTH, *subjects()], default=[GROUND_TRUTH, *TABLE_3], help="Table 3 without it")
+    parser.add_argument("--sides", choices=SIDES, default="all", help="film 3D motions from all sides, at 90 degrees to the first view, or from 45 to 135")
     parser.add_argument("--dreamfusion-iterations", type=int, default=200, help="200 in the paper, 1000 in its program")
     parser.add_argument("--float32", action="store_true", help="no half precision in the network")
     parser.add_argument("--evaluator", type=Path, help="the folder that holds or gets the evaluator; the pack's without it")
@@ -189,7 +191,7 @@ def run(arguments) -> int:
     check_settings(arguments)
     folder = find_pack(arguments.pack)
     model = load_model(arguments.pack, arguments.device)
-    settings = EvaluationSettings(arguments.samples, arguments.iterations, arguments.fresh, arguments.seed)
+    settings = EvaluationSettings(arguments.samples, arguments.iterations, arguments.fresh, arguments.seed, arguments.sides)
     clips = recorded_clips(arguments.domain, arguments.clips, model) if arguments.clips else []
     feet = [model.skeleton.joints.index(name) for name in model.skeleton.feet]
     standing = plausibility.standing_height(clips, feet) if clips and model.card["centring"] == "root-horizontal" else 0.0
@@ -206,7 +208,7 @@ def run(arguments) -> int:
     measured = {GROUND_TRUTH: {"title": "recorded motions", **measure_recorded(clips, model, standing)}} if clips else {}
     measured |= {name: {"title": rows[name]["title"], **values} for name, values in evaluation.plausibility.items()}
     scores = {
-        "samples": settings.samples, "iterations": settings.iterations, "fresh": settings.fresh,
+        "samples": settings.samples, "iterations": settings.iterations, "fresh": settings.fresh, "sides": settings.sides,
         "compared": {split: [len(motions), evaluation.counts[split]] for split, motions in evaluation.sets.items()},
         "bfloat16": not arguments.float32, "dreamfusion_iterations": arguments.dreamfusion_iterations,
         "training_steps": training_steps(model.card["training"]), "standing": standing, "rows": rows, "plausibility": measured,

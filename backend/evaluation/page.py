@@ -5,6 +5,7 @@ from __future__ import annotations
 from backend.evaluation.plausibility import MEASURES
 from backend.evaluation.tables import markdown_table, with_interval
 
+SIDES_TOLD = {"all": "from a random side", "side": "at 90 degrees to the first view", "hybrid": "from 45 to 135 degrees to the first view"}
 METRICS = {"fid": "FID (lower is better)", "diversity": "diversity", "precision": "precision", "recall": "recall"}
 
 
@@ -34,8 +35,8 @@ def evaluation_page(card: dict, scores: dict) -> str:
         scores_table(scores["rows"], "test"),
         f"""\
 The table repeats Table 3 of the MAS paper. Motions become features by the pack's own evaluator, an autoencoder trained on its
-2D training motions, so its figures compare rows with each other, not with the paper's. A 3D motion is filmed once, from a
-random side, at the pack's elevation. A row is {scores["samples"]} motions (the paper: 1024) with lengths of test motions, against as
+2D training motions, so its figures compare rows with each other, not with the paper's. A 3D motion is filmed once,
+{SIDES_TOLD[scores["sides"]]}, at the pack's elevation. A row is {scores["samples"]} motions (the paper: 1024) with lengths of test motions, against as
 many recorded ones; few motions make every FID larger, that of the first row too. The metrics are repeated {scores["iterations"]} times with
 other cameras and another draw of recorded motions; ± is 1.96 std / sqrt(n). {repeated}
 The network ran in {half}.""",

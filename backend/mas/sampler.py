@@ -131,15 +131,16 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
 
 @torch.no_grad()
 def sample_2d(model: MasModel, frames: int, seeds: Sequence[int], settings: SamplerSettings,
-              lengths: torch.Tensor | None = None) -> torch.Tensor:
-    """Plain 2D samples of the diffusion model (the paper's "2D model" row): [B,T,J,2] in the pack's units. Takes `calls`, `eta`
-    and `bfloat16` from the settings."""
+              report: Report = lambda fraction, message: None, lengths: torch.Tensor | None = None) -> torch.Tensor:
+    """Plain 2D samples of the diffusion model (the paper's "2D model" row): [B,T,J,2] in the pack's units. Of the settings, `calls`,
+    `spacing`, `eta` and `bfloat16` count; the rest is as for `sample`."""
     noise = Noise(seeds)
     points = len(model.skeleton.keypoints)
     x = noise.draw(frames, points, 2).to(model.device)
     steps = model.schedule.strided(settings.calls, settings.spacing)
     lengths = None if lengths is None else lengths.to(model.device)
     for index, t in enumerate(steps):
+        report(index / len(steps), f"step {index + 1} of {len(steps)}")
         with network_precision(settings.bfloat16, model.device):
             predicted = model.denoiser(x, torch.full((len(x),), t, device=model.device), lengths)
         predicted = predicted.float()
