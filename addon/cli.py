@@ -129,10 +129,8 @@ def _retarget(arguments: argparse.Namespace) -> None:
 def _export(arguments: argparse.Namespace) -> None:
     _open_scene(arguments.blend)
     scene = bpy.context.scene
-    if arguments.armature:
-        subject = armature_subject(_armature(scene, arguments.armature))
-    else:
-        subject = take_subject(scene, scene.kinelift_takes.find(arguments.take))
+    subject = (armature_subject(_armature(scene, arguments.armature)) if arguments.armature
+               else take_subject(scene, scene.kinelift_takes.find(arguments.take)))
     _write_fbx(arguments.to, subject, only_deform=not arguments.all_bones)
 
 

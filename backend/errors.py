@@ -21,5 +21,5 @@ class KineliftError(Exception):
         return f"{self.place + ': ' if self.place else ''}{self.message}. {self.remedy}"
 
 
-class Cancelled(Exception):
+class Cancelled(Exception):  # noqa: N818  a wish of the user, not an error
     """Raised out of a progress report when the user asked to stop."""

@@ -16,7 +16,7 @@ _items: list[tuple[str, str, str, int]] = []
 
 def refresh_packs() -> None:
     """Looks for packs on the disk again."""
-    _packs[:] = [pack for pack in list_packs([user_folder("packs")])]
+    _packs[:] = list_packs([user_folder("packs")])
     _items[:] = [(pack.name, pack.title, pack.description, number) for number, pack in enumerate(_packs)]
 
 
@@ -63,7 +63,8 @@ class KineliftGenerate(bpy.types.PropertyGroup):
         """These settings for the backend. Raises KineliftError when there is no pack, or a broken one."""
         pack = self.chosen_pack
         if pack is None:
-            raise KineliftError("there are no model packs", "Copy a pack into the folder of packs, then click Refresh", str(user_folder("packs")), "missing-pack")
+            raise KineliftError("there are no model packs", "Copy a pack into the folder of packs, then click Refresh",
+                                str(user_folder("packs")), "missing-pack")
         if pack.problem:
             raise KineliftError(f"the pack {pack.title} can't be used: {pack.problem.rstrip('.')}", "Choose another pack", str(pack.folder), "bad-pack")
         seconds = min(self.seconds, pack.seconds_max)

@@ -164,5 +164,5 @@ def part(steps: Steps[T], start: float, end: float) -> Steps[T]:
 
 def duration(seconds: float) -> str:
     """A length of time for people: "8 s", "2 min 05 s"."""
-    whole = max(int(round(seconds)), 0)
+    whole = max(round(seconds), 0)
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"

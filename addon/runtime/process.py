@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import subprocess
@@ -88,10 +89,8 @@ class BackendProcess:
         self._calls.clear()
         if process is None:
             return
-        try:
+        with contextlib.suppress(OSError):
             process.stdin.close()
-        except OSError:
-            pass
         try:
             process.wait(timeout=1)
         except subprocess.TimeoutExpired:

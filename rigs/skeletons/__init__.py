@@ -35,7 +35,7 @@ class Skeleton:
     @property
     def mirror_order(self) -> list[int]:
         """Index list that swaps left and right keypoints."""
-        other = {a: b for a, b in self.mirror} | {b: a for a, b in self.mirror}
+        other = dict(self.mirror) | {b: a for a, b in self.mirror}
         return [self.keypoints.index(other.get(name, name)) for name in self.keypoints]
 
     @property

@@ -5,9 +5,9 @@ Arguments after '--': the file to write, then settings of the Generate panel as 
 
 import itertools
 import json
-import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import bpy
 
@@ -24,7 +24,7 @@ def viewport():
 
 def state() -> dict:
     window, scene = bpy.context.window_manager.windows[0], bpy.context.scene
-    area, space, sidebar = viewport()
+    _, _, sidebar = viewport()
     job = import_module(f"{PACKAGE}.addon.runtime.jobs").board.job
     return {
         "count": next(counter),
@@ -41,9 +41,9 @@ def state() -> dict:
 
 
 def write_state() -> float:
-    with open(f"{target}.part", "w", encoding="utf-8") as file:
-        json.dump(state(), file)
-    os.replace(f"{target}.part", target)
+    part = Path(f"{target}.part")
+    part.write_text(json.dumps(state()), encoding="utf-8")
+    part.replace(target)
     return 0.1
 
 

@@ -84,5 +84,5 @@ def test_a_python_that_cannot_make_environments_says_why(tmp_path, monkeypatch):
     assert "does not start" in environment.why_unfit(tmp_path / "none")
     monkeypatch.setattr(environment.sys, "executable", str(tmp_path / "none"))
     monkeypatch.setattr(environment.shutil, "which", lambda name: None)
-    with pytest.raises(KineliftError, match="blender.org"):
+    with pytest.raises(KineliftError, match=r"blender\.org"):
         environment.find_base_python()
