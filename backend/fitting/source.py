@@ -122,6 +122,8 @@ def _roles(motion: Motion3D, place: str) -> dict[str, np.ndarray]:
                             f"Write one of {', '.join(skeleton_names())} as 'skeleton'", place, "unknown-skeleton")
     roles = load_skeleton(motion.skeleton).roles
     joints = {roles[name]: motion.positions[:, number] for number, name in enumerate(motion.joint_names) if name in roles}
+    if "neck" not in joints and {"shoulder.L", "shoulder.R"} <= joints.keys():
+        joints["neck"] = (joints["shoulder.L"] + joints["shoulder.R"]) / 2  # COCO's keypoints have none
     missing = [role for role in NEEDED if role not in joints]
     if missing:
         raise KineliftError(f"the motion has no joint for {', '.join(missing)}", "Use a motion that has all joints of its skeleton",

@@ -13,6 +13,7 @@ from backend.fitting.fit import fit_motion
 from backend.fitting.kinematics import Rig, forward, load_rig, relative
 from backend.fitting.limits import hinges
 from backend.motion.motion3d import Motion3D
+from rigs import load_skeleton
 from tests.fitting.human import armature_file, dance, human, joints_of, motion_of, pose, waves
 
 
@@ -44,6 +45,24 @@ def test_a_motion_posed_on_the_rig_is_recovered(tmp_path: Path):
     assert np.abs(lift[:2]).max() < 1e-3
     for role, offset in offsets.items():
         assert np.linalg.norm(offset - lift, axis=-1).max() < (0.003 if role == "neck" else 0.001), role
+
+
+def test_a_motion_without_a_neck_has_one_between_its_shoulders(tmp_path: Path):
+    """COCO's keypoints name no neck; limbs, feet and the look of the head come out as posed all the same."""
+    armature, rig = human(tmp_path)
+    joints = joints_of(rig, *dance(rig))
+    for side, sign in (("L", 1), ("R", -1)):
+        across = joints["shoulder.L"] - joints["shoulder.R"]
+        joints[f"ear.{side}"] = joints["head_top"] - 0.1 * (joints["head_top"] - joints["neck"]) + 0.2 * sign * across
+        joints[f"eye.{side}"] = joints["nose"] + 0.08 * sign * across
+    skeleton = load_skeleton("coco17-ball")
+    positions = np.stack([joints[skeleton.roles[name]] for name in skeleton.joints], axis=1)
+    found = fitted_joints(fit(Motion3D(positions, list(skeleton.joints), list(skeleton.parents), 30.0, skeleton.name), armature, tmp_path))
+    lift = np.mean(found["ankle.L"] - joints["ankle.L"], axis=0)
+    for limb in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"):
+        for side in "LR":
+            missed = np.linalg.norm(found[f"{limb}.{side}"] - joints[f"{limb}.{side}"] - lift, axis=-1)
+            assert missed.mean() < 0.03, limb
 
 
 def test_rotations_place_the_joints_and_never_flip(tmp_path: Path):
