@@ -10,14 +10,9 @@ from .runtime import session
 from .runtime.environment import PYTHON_VARIABLE, Runtime
 from .runtime.installation import NEEDED_BYTES, install
 from .runtime.jobs import board
-from .runtime.location import PACKAGE, runtime_folder
+from .runtime.location import PACKAGE, preferences, runtime_folder
 from .runtime.operator import JobOperator
 from .runtime.panel import draw_error, draw_job, draw_text
-
-
-def preferences() -> "KineliftPreferences":
-    """Kinelift's preferences in this Blender."""
-    return bpy.context.preferences.addons[PACKAGE].preferences
 
 
 class KineliftPreferences(bpy.types.AddonPreferences):

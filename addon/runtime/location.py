@@ -11,6 +11,11 @@ PACKAGE = __package__.rsplit(".", 2)[0]
 """The extension's own package name, under which Blender files its preferences and its folder."""
 
 
+def preferences() -> bpy.types.AddonPreferences:
+    """Kinelift's preferences in this Blender, a KineliftPreferences."""
+    return bpy.context.preferences.addons[PACKAGE].preferences
+
+
 def user_folder(name: str) -> Path:
     """The folder `name` in the extension's user folder, made when missing. It outlives updates of the extension."""
     return Path(bpy.utils.extension_path_user(PACKAGE, path=name, create=True))

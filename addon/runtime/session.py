@@ -28,9 +28,7 @@ def chosen_python() -> Path | None:
 
 def _named_python() -> Path | None:
     """The Python that someone has named by its path."""
-    from ..preferences import preferences
-
-    chosen = preferences()
+    chosen = location.preferences()
     named = os.environ.get(PYTHON_VARIABLE) or (chosen.python_path if chosen.backend_source == "PATH" else "")
     return Path(bpy.path.abspath(named)).expanduser() if named else None
 
