@@ -5,14 +5,13 @@ from pathlib import Path
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from ..backend.errors import KineliftError
 from .runtime import session
 from .runtime.environment import PYTHON_VARIABLE, Runtime
 from .runtime.installation import NEEDED_BYTES, install
 from .runtime.jobs import board
 from .runtime.location import PACKAGE, preferences, runtime_folder
-from .runtime.operator import JobOperator
-from .runtime.panel import draw_error, draw_job, draw_text
+from .runtime.operator import JobOperator, reports_errors
+from .runtime.panel import draw_error, draw_job, draw_text, split_properties
 
 
 class KineliftPreferences(bpy.types.AddonPreferences):
@@ -36,8 +35,7 @@ class KineliftPreferences(bpy.types.AddonPreferences):
 
     def draw(self, context):
         layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        split_properties(layout)
         layout.row().prop(self, "backend_source", expand=True)
         if self.backend_source == "PATH":
             layout.prop(self, "python_path")
@@ -121,13 +119,10 @@ class KINELIFT_OT_delete_runtime(bpy.types.Operator):
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(self, event)
 
+    @reports_errors
     def execute(self, context):
         session.stop()
-        try:
-            Runtime(runtime_folder()).delete()
-        except KineliftError as error:
-            self.report({"ERROR"}, f"{error}")
-            return {"CANCELLED"}
+        Runtime(runtime_folder()).delete()
         return {"FINISHED"}
 
 

@@ -4,7 +4,7 @@ import bpy
 from bpy.props import StringProperty
 from bpy_extras.io_utils import ExportHelper
 
-from ...backend.errors import KineliftError
+from ..runtime.operator import reports_errors
 from ..scene.fbx import export_fbx
 from .subjects import armature_subject, take_subject
 
@@ -19,17 +19,14 @@ class KINELIFT_OT_export_fbx(bpy.types.Operator, ExportHelper):
     filename_ext = ".fbx"
     filter_glob: StringProperty(default="*.fbx", options={"HIDDEN"})
 
+    @reports_errors
     def execute(self, context):
         scene, settings = context.scene, context.scene.kinelift_export
-        try:
-            if settings.subject == "TAKE":
-                objects, frames = take_subject(scene, scene.kinelift_take_index)
-            else:
-                objects, frames = armature_subject(scene.kinelift_retarget.target)
-            path = export_fbx(self.filepath, scene, objects, frames, settings.only_deform)
-        except KineliftError as error:
-            self.report({"ERROR"}, f"{error}")
-            return {"CANCELLED"}
+        if settings.subject == "TAKE":
+            objects, frames = take_subject(scene, scene.kinelift_take_index)
+        else:
+            objects, frames = armature_subject(scene.kinelift_retarget.target)
+        path = export_fbx(self.filepath, scene, objects, frames, settings.only_deform)
         self.report({"INFO"}, f"Wrote {path}")
         return {"FINISHED"}
 

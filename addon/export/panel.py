@@ -3,14 +3,12 @@
 import bpy
 
 from ..runtime import session
+from ..runtime.panel import SidebarPanel, split_properties
 
 
-class KINELIFT_PT_export(bpy.types.Panel):
+class KINELIFT_PT_export(SidebarPanel, bpy.types.Panel):
     bl_label = "Export"
     bl_idname = "KINELIFT_PT_export"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Kinelift"
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
@@ -19,8 +17,7 @@ class KINELIFT_PT_export(bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.layout, context.scene.kinelift_export
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        split_properties(layout)
         layout.row().prop(settings, "subject", expand=True)
         layout.prop(settings, "only_deform")
         layout.operator("kinelift.export_fbx", icon="EXPORT")

@@ -5,15 +5,12 @@ import bpy
 from ..preferences import draw_set_up
 from ..runtime import session
 from ..runtime.jobs import board
-from ..runtime.panel import draw_error, draw_job, draw_text
+from ..runtime.panel import SidebarPanel, draw_error, draw_job, draw_text, split_properties
 
 
-class KINELIFT_PT_generate(bpy.types.Panel):
+class KINELIFT_PT_generate(SidebarPanel, bpy.types.Panel):
     bl_label = "Generate"
     bl_idname = "KINELIFT_PT_generate"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Kinelift"
 
     def draw(self, context):
         layout = self.layout
@@ -27,8 +24,7 @@ class KINELIFT_PT_generate(bpy.types.Panel):
     def _draw_settings(self, layout, context):
         settings = context.scene.kinelift_generate
         pack = settings.chosen_pack
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        split_properties(layout)
         if pack is None:
             draw_text(layout.column(align=True), "There are no model packs. Copy one into the folder of packs.", context)
             layout.operator("kinelift.refresh_packs", icon="FILE_REFRESH")
@@ -52,13 +48,10 @@ class KINELIFT_PT_generate(bpy.types.Panel):
             row.operator("kinelift.generate", icon="PLAY")
 
 
-class KINELIFT_PT_generate_advanced(bpy.types.Panel):
+class KINELIFT_PT_generate_advanced(SidebarPanel, bpy.types.Panel):
     bl_label = "Advanced"
     bl_idname = "KINELIFT_PT_generate_advanced"
     bl_parent_id = "KINELIFT_PT_generate"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Kinelift"
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
@@ -67,8 +60,7 @@ class KINELIFT_PT_generate_advanced(bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.layout, context.scene.kinelift_generate
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        split_properties(layout)
         layout.enabled = not board.is_busy
         layout.prop(settings, "mode")
         layout.prop(settings, "in_place")

@@ -3,9 +3,8 @@
 import bpy
 from bpy.props import IntProperty
 
-from ...backend.errors import KineliftError
 from ..runtime import session
-from ..runtime.operator import JobOperator
+from ..runtime.operator import JobOperator, reports_errors
 from ..scene import takes
 from . import steps
 
@@ -52,12 +51,9 @@ class KINELIFT_OT_play_take(bpy.types.Operator):
 
     index: IntProperty(name="Take", options={"SKIP_SAVE"})
 
+    @reports_errors
     def execute(self, context):
-        try:
-            take = takes.get_take(context.scene, self.index)
-        except KineliftError as error:
-            self.report({"ERROR"}, f"{error}")
-            return {"CANCELLED"}
+        take = takes.get_take(context.scene, self.index)
         context.scene.kinelift_take_index = self.index
         takes.show_take(context.scene, take)
         takes.frame_take(context.scene, take)
@@ -74,12 +70,9 @@ class KINELIFT_OT_remove_take(bpy.types.Operator):
 
     index: IntProperty(name="Take", options={"SKIP_SAVE"})
 
+    @reports_errors
     def execute(self, context):
-        try:
-            takes.remove_take(context.scene, self.index)
-        except KineliftError as error:
-            self.report({"ERROR"}, f"{error}")
-            return {"CANCELLED"}
+        takes.remove_take(context.scene, self.index)
         return {"FINISHED"}
 
 

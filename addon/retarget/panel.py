@@ -4,6 +4,7 @@ import bpy
 
 from ..runtime import session
 from ..runtime.jobs import board
+from ..runtime.panel import SidebarPanel, split_properties
 
 
 class KINELIFT_UL_takes(bpy.types.UIList):
@@ -16,12 +17,9 @@ class KINELIFT_UL_takes(bpy.types.UIList):
         row.operator("kinelift.remove_take", text="", icon="X", emboss=False).index = index
 
 
-class KINELIFT_PT_takes(bpy.types.Panel):
+class KINELIFT_PT_takes(SidebarPanel, bpy.types.Panel):
     bl_label = "Takes"
     bl_idname = "KINELIFT_PT_takes"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Kinelift"
 
     @classmethod
     def poll(cls, context):
@@ -35,12 +33,9 @@ class KINELIFT_PT_takes(bpy.types.Panel):
         layout.template_list("KINELIFT_UL_takes", "", scene, "kinelift_takes", scene, "kinelift_take_index", rows=3)
 
 
-class KINELIFT_PT_retarget(bpy.types.Panel):
+class KINELIFT_PT_retarget(SidebarPanel, bpy.types.Panel):
     bl_label = "Retarget"
     bl_idname = "KINELIFT_PT_retarget"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Kinelift"
 
     @classmethod
     def poll(cls, context):
@@ -48,8 +43,7 @@ class KINELIFT_PT_retarget(bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.layout, context.scene.kinelift_retarget
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        split_properties(layout)
         column = layout.column()
         column.enabled = not board.is_busy
         column.prop(settings, "target")

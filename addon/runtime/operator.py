@@ -1,6 +1,9 @@
-"""The base of all operators that run a job: modal in a window, blocking without one."""
+"""What operators share: telling errors, and running a job, modal in a window and blocking without one."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
 
 import bpy
 
@@ -9,6 +12,19 @@ from .jobs import Job, State, Steps, board, run_to_end
 
 TICK = 0.1
 """Seconds between two steps of a job in a window."""
+
+
+def reports_errors(execute: Callable) -> Callable:
+    """Decorates the `execute` of an operator: a KineliftError becomes the operator's error report."""
+    @wraps(execute)
+    def reporting(self, context):
+        try:
+            return execute(self, context)
+        except KineliftError as error:
+            self.report({"ERROR"}, f"{error}")
+            return {"CANCELLED"}
+
+    return reporting
 
 
 class JobOperator:
@@ -28,15 +44,13 @@ class JobOperator:
         """The work; returns the sentence that reports its success."""
         raise NotImplementedError
 
+    @reports_errors
     def execute(self, context):
+        job = board.begin(Job(self.job_title, self.steps(context)))
         try:
-            job = board.begin(Job(self.job_title, self.steps(context)))
             self.report({"INFO"}, run_to_end(job))
             return {"FINISHED"}
         except Cancelled:
-            return {"CANCELLED"}
-        except KineliftError as error:
-            self.report({"ERROR"}, f"{error}")
             return {"CANCELLED"}
         finally:
             board.end()

@@ -1,4 +1,4 @@
-"""What every panel shows of a job: its bar, its error."""
+"""What panels share: where they stand, how they show settings, a job's bar and its error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ import textwrap
 import bpy
 
 from .jobs import State, board
+
+
+class SidebarPanel:
+    """Mix in before bpy.types.Panel: a panel in Kinelift's tab of the viewport's sidebar."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Kinelift"
+
+
+def split_properties(layout: bpy.types.UILayout) -> None:
+    """Names left, values right, and no dots for keys: settings of Kinelift are not animated."""
+    layout.use_property_split = True
+    layout.use_property_decorate = False
 
 
 def draw_job(layout: bpy.types.UILayout) -> None:
