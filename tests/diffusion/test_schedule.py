@@ -62,6 +62,29 @@ def test_spacing_below_one_looks_closer_where_there_is_much_noise():
     assert sum(t > 50 for t in skewed) > sum(t > 50 for t in even)
 
 
+def test_the_second_order_comes_closer_to_the_exact_way():
+    """For data ~ N(0, 0.3^2) the best x0 and the way from noise to data are known exactly."""
+    variance = 0.3**2
+
+    def best_x0(x: float, t: int) -> float:
+        abar = SCHEDULE.abar[t]
+        return math.sqrt(abar) * variance / (abar * variance + 1 - abar) * x
+
+    def end(order: int, calls: int) -> float:
+        steps, x, previous = SCHEDULE.strided(calls), 1.0, 0.0
+        for index in range(calls - 1):
+            x0 = best_x0(x, steps[index])
+            ahead = x0 + SCHEDULE.extrapolation(steps[index - 1], *steps[index : index + 2]) * (x0 - previous) if order == 2 and index else x0
+            of_x0, of_x, _ = SCHEDULE.step(steps[index], steps[index + 1], eta=0.0)
+            x, previous = of_x0 * ahead + of_x * x, x0
+        return x
+
+    first, last = SCHEDULE.abar[99], SCHEDULE.abar[1]
+    exact = math.sqrt((last * variance + 1 - last) / (first * variance + 1 - first))
+    for calls in (10, 20, 40):
+        assert abs(end(2, calls) - exact) < 0.4 * abs(end(1, calls) - exact)
+
+
 def test_noise_is_added_per_batch_member():
     x0, noise = torch.ones(2, 3), torch.full((2, 3), 2.0)
     noised = SCHEDULE.add_noise(x0, torch.tensor([0, 99]), noise)

@@ -25,7 +25,7 @@ def test_a_seed_gives_one_motion(tiny: MasModel):
     assert first.shape == (1, 20, 18, 3)
 
 
-@pytest.mark.parametrize("settings", [QUICK, replace(QUICK, eta=0.0), replace(QUICK, consistent_noise=False)])
+@pytest.mark.parametrize("settings", [QUICK, replace(QUICK, eta=0.0), replace(QUICK, order=2), replace(QUICK, consistent_noise=False)])
 def test_a_motion_does_not_depend_on_its_batch_mates(settings: SamplerSettings, tiny: MasModel):
     together = sample(tiny, 20, list(range(8)), settings)
     for seed in (0, 5):
@@ -159,7 +159,7 @@ class Oracle:
         return self.views
 
 
-@pytest.mark.parametrize("settings", [QUICK, replace(QUICK, eta=0.0), SamplerSettings(views=2, calls=6, apart_degrees=120)])
+@pytest.mark.parametrize("settings", [QUICK, replace(QUICK, eta=0.0), replace(QUICK, order=2), SamplerSettings(views=2, calls=6, apart_degrees=120)])
 def test_a_perfect_network_gives_its_motion(settings: SamplerSettings, tiny: MasModel):
     motion = torch.randn(1, 10, 18, 3, generator=torch.Generator().manual_seed(0)) * 0.4
     found = sample(replace(tiny, denoiser=Oracle(tiny, motion, settings)), 10, [0], settings)
