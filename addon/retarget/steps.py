@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
-import numpy as np
 
 from ...backend.errors import KineliftError
+from ...backend.motion.files import read_npz
 from ...backend.service.protocol import FitParams
 from ..runtime.jobs import Steps
 from ..runtime.location import new_job_folder
@@ -45,12 +45,12 @@ def key_fit(fit_file: Path, target: Target, action_name: str, scene: bpy.types.S
     armature = scene.objects.get(target.name)
     if armature is None:
         raise KineliftError(f"the armature {target.name!r} is no longer in the scene", "Choose an armature and apply the take again", code="no-target")
+    fit = read_npz(fit_file, "fit file", "Fit the motion again", "bad-fit", needed=("object_names", "object_positions", "fps"))
     apply_fit(armature, fit_file, action_name, target.preset, scene.frame_start)
-    with np.load(fit_file, allow_pickle=False) as data:
-        names, positions, fps = data["object_names"], data["object_positions"], float(data["fps"])
     collection = armature.users_collection[0]
-    for number, name in enumerate(names):
-        empty = key_object(f"{armature.name} {name}", positions[:, number], fps, scene.frame_start, radius_of(str(name)), collection)
+    for number, name in enumerate(fit["object_names"]):
+        empty = key_object(f"{armature.name} {name}", fit["object_positions"][:, number], float(fit["fps"]), scene.frame_start,
+                           radius_of(str(name)), collection)
         empty[COMPANION_OF] = armature
     return armature
 

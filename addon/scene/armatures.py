@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import bpy
 import numpy as np
 
 from ...backend.errors import KineliftError
+from ...backend.motion.files import write_npz
 from ...rigs import Preset, detect, load_preset, preset_names
 from .probing import Carriers, find_carriers
 
@@ -115,26 +115,15 @@ def describe(armature: bpy.types.Object, preset_name: str | None = None) -> Desc
 
 def write_armature_file(path: Path | str, description: Description) -> Path:
     """Writes the armature file (docs/architecture.md, Files) whole or not at all."""
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(
-                file,
-                bone_names=np.array(description.bone_names),
-                roles=np.array(description.roles),
-                parents=description.parents.astype(np.int32),
-                rest_heads=description.heads,
-                rest_tails=description.tails,
-                rest_rotations=description.rotations,
-                origin=description.origin,
-            )
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise KineliftError(f"the file could not be written ({error.strerror})", "Free disk space or choose another folder",
-                            str(path), "write-failed") from error
-    return path
+    return write_npz(path, {
+        "bone_names": np.array(description.bone_names),
+        "roles": np.array(description.roles),
+        "parents": description.parents.astype(np.int32),
+        "rest_heads": description.heads,
+        "rest_tails": description.tails,
+        "rest_rotations": description.rotations,
+        "origin": description.origin,
+    })
 
 
 def quaternions(matrices: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from pathlib import Path
 
 import bpy
@@ -11,6 +10,7 @@ import numpy as np
 from mathutils import Quaternion
 
 from ...backend.errors import KineliftError
+from ...backend.motion.files import read_npz
 from . import compat
 from .armatures import Placement, carriers_of, choose_preset, placement, quaternions
 from .probing import Carriers, present, set_switches
@@ -172,13 +172,7 @@ def _axis_angles(turns: np.ndarray) -> np.ndarray:
 
 
 def _read_fit(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            fit = {key: data[key] for key in ("bone_names", "rotations", "root_positions", "fps")}
-    except FileNotFoundError:
-        raise KineliftError("there is no such file", "Check the path", str(path), "missing-file") from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise KineliftError(f"this is not a readable fit file ({error})", "Fit the motion again", str(path), "bad-fit") from error
+    fit = read_npz(path, "fit file", "Fit the motion again", "bad-fit", needed=("bone_names", "rotations", "root_positions", "fps"))
     frames, bones = len(fit["root_positions"]), len(fit["bone_names"])
     if not frames or fit["rotations"].shape != (frames, bones, 4) or fit["root_positions"].shape != (frames, 3):
         raise KineliftError("rotations and root positions do not belong together", "Fit the motion again", str(path), "bad-fit")

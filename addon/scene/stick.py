@@ -10,8 +10,8 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from ...backend.motion.motion3d import Motion3D
 from .keying import continuous, key_channels, matrices, resample, scene_fps
-from .motion import Motion
 
 TIP = " tip"
 TIP_LENGTH = 0.06
@@ -22,7 +22,7 @@ THICKNESS = 0.028
 LEFT, RIGHT, MIDDLE = "THEME04", "THEME01", "THEME09"
 
 
-def make_stick(name: str, motion: Motion, frame_start: float, collection: bpy.types.Collection) -> bpy.types.Object:
+def make_stick(name: str, motion: Motion3D, frame_start: float, collection: bpy.types.Collection) -> bpy.types.Object:
     """Makes an armature in a collection of the current scene and keys the motion on it, one key a scene frame.
 
     A bone for every edge of the skeleton, named after the joint at its end, and a short one, "JOINT tip", on every joint

@@ -6,9 +6,9 @@ import bpy
 from bpy.props import CollectionProperty, IntProperty, PointerProperty, StringProperty
 
 from ...backend.errors import KineliftError
+from ...backend.motion.motion3d import Motion3D
 from .empties import key_object, radius_of
 from .keying import scene_fps
-from .motion import read_motion
 from .stick import make_stick
 
 
@@ -25,7 +25,7 @@ class KineliftTake(bpy.types.PropertyGroup):
 def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str, seed: int) -> KineliftTake:
     """Adds a motion file to the scene as a take with a keyed stick armature and its objects. The file is read before
     the scene is touched. Raises KineliftError."""
-    motion = read_motion(motion_file)
+    motion = Motion3D.load(motion_file)
     taken = {take.name for take in scene.kinelift_takes}
     name = next(name for name in _names(f"{pack} {seed}") if name not in taken)
     collection = bpy.data.collections.new(name)

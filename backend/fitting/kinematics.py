@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from backend.errors import KineliftError
+from backend.motion.files import read_npz
 from rigs.presets import NEEDED_ROLES
 
 REMEDY = "Choose the armature again in Blender, so that the add-on writes a new file"
@@ -61,17 +61,8 @@ class Rig:
 
 def load_rig(path: Path | str) -> Rig:
     """Reads an armature file. Raises KineliftError naming what is missing or wrong."""
-    path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {key: data[key] for key in data.files}
-    except FileNotFoundError:
-        raise KineliftError("there is no such file", "Check the path", str(path), "missing-file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise KineliftError(f"this is not a readable armature file ({error})", REMEDY, str(path), "bad-armature") from error
-    missing = {"bone_names", "roles", "parents", "rest_heads", "rest_tails", "rest_rotations"} - arrays.keys()
-    if missing:
-        raise KineliftError(f"the armature file lacks {', '.join(sorted(missing))}", REMEDY, str(path), "bad-armature")
+    arrays = read_npz(path, "armature file", REMEDY, "bad-armature",
+                      needed=("bone_names", "roles", "parents", "rest_heads", "rest_tails", "rest_rotations"))
     rig = Rig(
         names=[str(name) for name in arrays["bone_names"]],
         roles=[str(role) for role in arrays["roles"]],

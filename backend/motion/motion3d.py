@@ -1,16 +1,20 @@
-"""Motion3D: joint and object positions over time, and its file."""
+"""Motion3D: joint and object positions over time, and its file.
+
+The add-on uses this module too: it needs numpy alone, and imports relatively.
+"""
 
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from backend.errors import KineliftError
-from backend.motion.files import write_npz
+from ..errors import KineliftError
+from .files import read_npz, write_npz
+
+REMEDY = "Use a .npz written by Kinelift"
 
 
 @dataclass
@@ -90,17 +94,7 @@ class Motion3D:
     @classmethod
     def load(cls, path: Path | str) -> Motion3D:
         """Reads a motion file without running code from it. Raises KineliftError naming the file and the remedy."""
-        path = Path(path)
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                arrays = {key: data[key] for key in data.files}
-        except FileNotFoundError:
-            raise KineliftError("there is no such file", "Check the path", str(path), "missing-file") from None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise KineliftError(f"this is not a readable motion file ({error})", "Use a .npz written by Kinelift", str(path), "bad-motion") from error
-        missing = [key for key in ("positions", "joint_names", "parents", "fps") if key not in arrays]
-        if missing:
-            raise KineliftError(f"the motion file lacks {', '.join(missing)}", "Use a .npz written by Kinelift", str(path), "bad-motion")
+        arrays = read_npz(path, "motion file", REMEDY, "bad-motion", needed=("positions", "joint_names", "parents", "fps"))
         try:
             return cls(
                 positions=arrays["positions"].astype(np.float64),
@@ -116,4 +110,4 @@ class Motion3D:
         except KineliftError as error:
             raise KineliftError(error.message, error.remedy, str(path), error.code) from None
         except (TypeError, ValueError) as error:
-            raise KineliftError(f"the motion file holds the wrong kind of data ({error})", "Use a .npz written by Kinelift", str(path), "bad-motion") from error
+            raise KineliftError(f"the motion file holds the wrong kind of data ({error})", REMEDY, str(path), "bad-motion") from error

@@ -5,6 +5,7 @@ import numpy as np
 
 from tests.blender.inside import arguments, empty_scene, extension, heads, places, set_generate
 
+Motion3D = extension("backend.motion.motion3d").Motion3D
 scene = empty_scene()
 scene.render.fps = 30
 scene.frame_start = 11
@@ -21,7 +22,7 @@ assert not first.collection.hide_viewport and scene.kinelift_takes[1].collection
 assert (scene.frame_start, scene.frame_preview_start, scene.frame_preview_end) == (11, 11, 70)
 assert bpy.context.view_layer.objects.active == cube and cube.select_get() and not first.stick.select_get()
 
-motion = extension("addon.scene.motion").read_motion(first.motion_file)
+motion = Motion3D.load(first.motion_file)
 frames = range(11, 71)
 track = heads(first.stick, frames)
 for joint, name in enumerate(motion.joint_names):
@@ -49,7 +50,7 @@ scene.render.fps = 24
 set_generate(seed=7)
 assert bpy.ops.kinelift.generate() == {"FINISHED"}
 slower = scene.kinelift_takes[2]
-motion = extension("addon.scene.motion").read_motion(slower.motion_file)
+motion = Motion3D.load(slower.motion_file)
 at_a_second = heads(slower.stick, [11 + 24])["RWrist tip"][0]
 assert np.abs(at_a_second - motion.positions[30, motion.joint_names.index("RWrist")]).max() < 1e-4, "the motion does not keep its time"
 bpy.ops.wm.save_as_mainfile(filepath=arguments()[0])

@@ -60,7 +60,7 @@ def test_what_does_not_fit_is_named(changes: dict, said: str):
 
 
 def test_a_missing_file(tmp_path: Path):
-    with pytest.raises(KineliftError, match="no such file") as caught:
+    with pytest.raises(KineliftError, match="no such motion file") as caught:
         Motion3D.load(tmp_path / "none.npz")
     assert caught.value.code == "missing-file"
 
