@@ -11,7 +11,8 @@ from pathlib import Path
 
 import bpy
 
-from ..backend.errors import Cancelled, KineliftError
+from ..backend.errors import Cancelled, KineliftError, write_error
+from ..backend.motion.files import whole_file
 from .export.subjects import Subject, armature_subject, take_subject
 from .generate import steps as generating
 from .retarget import steps as retargeting
@@ -175,10 +176,19 @@ def _write_target(arguments: argparse.Namespace, target: retargeting.Target | No
         armature = bpy.context.scene.objects[target.name]
         _write_fbx(arguments.out / f"{stem}_{bpy.path.clean_name(target.name)}.fbx", armature_subject(armature))
     if "blend" in arguments.formats:
-        path = arguments.out / f"{stem}.blend"
+        _save_blend(arguments.out / f"{stem}.blend")
+
+
+def _save_blend(path: Path) -> None:
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         bpy.ops.wm.save_as_mainfile(filepath=str(path.resolve()), copy=True, check_existing=False)
-        print(path)
+    except OSError as error:
+        raise write_error(error, path) from error
+    except RuntimeError as error:
+        raise KineliftError(f"the scene could not be saved ({error})", "Free disk space or choose another folder", str(path),
+                            "write-failed") from error
+    print(path)
 
 
 def _write_fbx(path: Path, subject: Subject, only_deform: bool = True) -> None:
@@ -187,11 +197,8 @@ def _write_fbx(path: Path, subject: Subject, only_deform: bool = True) -> None:
 
 
 def _keep(source: Path | str, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, path)
-    except OSError as error:
-        raise KineliftError(f"the file could not be written ({error.strerror})", "Choose another folder with --out", str(path), "write-failed") from error
+    with whole_file(path) as temporary:
+        shutil.copyfile(source, temporary)
     print(path)
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
+NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
 
 class KineliftError(Exception):
     """A failure with a remedy.
@@ -23,3 +28,14 @@ class KineliftError(Exception):
 
 class Cancelled(Exception):  # noqa: N818  a wish of the user, not an error
     """Raised out of a progress report when the user asked to stop."""
+
+
+def write_error(error: OSError, path: object, message: str = "the file could not be written") -> KineliftError:
+    """What to tell when the system refused to write `path`; the remedy depends on its reason."""
+    if error.errno in NO_ROOM:
+        remedy = "Free disk space or choose another folder"
+    elif error.errno in NOT_ALLOWED:
+        remedy = "Get write permission there or choose another folder"
+    else:
+        remedy = "Choose another folder"
+    return KineliftError(f"{message} ({error.strerror})", remedy, str(path), "write-failed")

@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 
 from ...backend.errors import KineliftError
+from ...backend.motion.files import whole_file
 
 EXPORT_SETTINGS = {
     "use_selection": True,
@@ -42,12 +43,13 @@ def export_fbx(path: Path | str, scene: bpy.types.Scene, objects: Iterable[bpy.t
     if not hasattr(bpy.types, "EXPORT_SCENE_OT_fbx"):
         raise KineliftError("Blender's FBX exporter is off", "Enable the add-on FBX format in the preferences", code="no-fbx")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _ready_to_bake(scene, objects, frames):
-            bpy.ops.export_scene.fbx(filepath=str(path), use_armature_deform_only=only_deform, **EXPORT_SETTINGS)
-    except (OSError, RuntimeError) as error:
-        raise KineliftError(f"the FBX file could not be written ({error})", "Choose another folder or close the program that uses the file",
-                            str(path), "write-failed") from error
+        with whole_file(path) as temporary, _ready_to_bake(scene, objects, frames):
+            bpy.ops.export_scene.fbx(filepath=str(temporary), use_armature_deform_only=only_deform, **EXPORT_SETTINGS)
+    except RuntimeError as error:
+        # The text is a whole traceback, and newer versions say below it where the operator was called.
+        reason = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Location:")][-1]
+        raise KineliftError(f"the FBX file could not be written ({reason})",
+                            "Free disk space, choose another folder or close the program that uses the file", str(path), "write-failed") from error
     return path
 
 

@@ -5,16 +5,16 @@ The add-on uses this module too: it needs numpy alone, and imports relatively.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import KineliftError
+from ..errors import KineliftError, write_error
 
 
 def read_npz(path: Path | str, what: str, remedy: str, code: str, needed: Iterable[str] = ()) -> dict[str, np.ndarray]:
@@ -37,24 +37,34 @@ def read_npz(path: Path | str, what: str, remedy: str, code: str, needed: Iterab
     return arrays
 
 
-def write_bytes(path: Path | str, content: bytes) -> Path:
-    """Writes `content` to a temporary name beside `path`, then renames it."""
+@contextmanager
+def whole_file(path: Path | str) -> Iterator[Path]:
+    """Gives a temporary name in the folder of `path` to write to, and renames it to `path` when all went well.
+
+    Whatever fails inside leaves no file and an earlier one as it was. An OSError becomes a KineliftError that names `path`.
+    """
     path = Path(path)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        with contextlib.suppress(OSError):
+        raise write_error(error, path) from error
+    finally:
+        with suppress(OSError):
             temporary.unlink()
-        raise KineliftError(f"the file could not be written ({error.strerror})", "Free disk space or choose another folder", str(path),
-                            "write-failed") from error
-    return path
+
+
+def write_bytes(path: Path | str, content: bytes) -> Path:
+    """Writes `content` whole or not at all. Raises KineliftError."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
 
 
 def write_npz(path: Path | str, arrays: dict[str, np.ndarray]) -> Path:
-    """Writes a compressed .npz the same way. Arrays must be plain (no objects)."""
+    """Writes a compressed .npz whole or not at all. Arrays must be plain (no objects). Raises KineliftError."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return write_bytes(path, buffer.getvalue())

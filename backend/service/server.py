@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import backend
-from backend.errors import Cancelled, KineliftError
+from backend.errors import Cancelled, KineliftError, write_error
 from backend.service import protocol
 from backend.service.protocol import ErrorBody, Failure, Notification, ProtocolError, Request, Response
 
@@ -250,8 +250,7 @@ def _job_dir(path: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise KineliftError(f"The job folder cannot be made: {error.strerror}", "Make room or give write permission there",
-                            place=str(folder), code="bad-file") from None
+        raise write_error(error, folder, "the job folder could not be made") from error
     return folder
 
 
