@@ -2,7 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SCRIPT = Path(__file__).parent / "keys_play.py"
+import pytest
+
+from tests.programs.places import DEMO_WHEEL
+
+HERE = Path(__file__).parent
+SCRIPT = HERE / "keys_play.py"
 
 
 def test_keys_play_on_the_wheels(bpy_python, tmp_path: Path):
@@ -11,3 +16,8 @@ def test_keys_play_on_the_wheels(bpy_python, tmp_path: Path):
 
 def test_keys_play_in_blender(blender_program, tmp_path: Path):
     assert "keys play" in blender_program.run_script(SCRIPT, tmp_path).stdout
+
+
+@pytest.mark.parametrize("bpy_python", [DEMO_WHEEL], indirect=True)  # generating takes long; keys_play.py covers the versions
+def test_a_fit_plays_on_rigifys_full_human(bpy_python, backend_python: Path, walk_file: Path, tmp_path: Path):
+    assert "the full human walks" in bpy_python.run(HERE / "full_human.py", backend_python, walk_file, tmp_path).stdout
