@@ -35,7 +35,7 @@ def write_error(error: OSError, path: object, message: str = "the file could not
     if error.errno in NO_ROOM:
         remedy = "Free disk space or choose another folder"
     elif error.errno in NOT_ALLOWED:
-        remedy = "Get write permission there or choose another folder"
+        remedy = "Close the program that uses it, get write permission there or choose another folder"
     else:
         remedy = "Choose another folder"
     return KineliftError(f"{message} ({error.strerror})", remedy, str(path), "write-failed")
