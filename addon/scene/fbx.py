@@ -10,6 +10,7 @@ import bpy
 
 from ...backend.errors import KineliftError
 from ...backend.motion.files import whole_file
+from .selection import object_mode
 
 EXPORT_SETTINGS = {
     "use_selection": True,
@@ -43,13 +44,14 @@ def export_fbx(path: Path | str, scene: bpy.types.Scene, objects: Iterable[bpy.t
     if not hasattr(bpy.types, "EXPORT_SCENE_OT_fbx"):
         raise KineliftError("Blender's FBX exporter is off", "Enable the add-on FBX format in the preferences", code="no-fbx")
     try:
-        with whole_file(path) as temporary, _ready_to_bake(scene, objects, frames):
+        with whole_file(path) as temporary, object_mode(), _ready_to_bake(scene, objects, frames):
             bpy.ops.export_scene.fbx(filepath=str(temporary), use_armature_deform_only=only_deform, **EXPORT_SETTINGS)
     except RuntimeError as error:
         # The text is a whole traceback, and newer versions say below it where the operator was called.
         reason = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Location:")][-1]
         raise KineliftError(f"the FBX file could not be written ({reason})",
-                            "Free disk space, choose another folder or close the program that uses the file", str(path), "write-failed") from error
+                            "Free disk space, choose another folder or close the program that uses the file", str(path),
+                            "write-failed") from error
     return path
 
 
@@ -62,12 +64,8 @@ def with_meshes(armature: bpy.types.Object) -> list[bpy.types.Object]:
 
 @contextmanager
 def _ready_to_bake(scene: bpy.types.Scene, objects: list[bpy.types.Object], frames: tuple[int, int]) -> Iterator[None]:
-    """Inside, exactly `objects` are visible and selected and `frames` is the range; afterwards all is as before."""
+    """Inside, exactly `objects` are visible and selected and `frames` is the range; afterwards these are as before."""
     layer = bpy.context.view_layer
-    active, selected = layer.objects.active, [item for item in layer.objects if item.select_get()]
-    mode = active.mode if active is not None else "OBJECT"
-    if mode != "OBJECT":
-        bpy.ops.object.mode_set(mode="OBJECT")
     span = scene.frame_start, scene.frame_end, scene.use_preview_range, scene.frame_current
     collections = {collection for item in objects for collection in item.users_collection}
     hidden = {holder: holder.hide_viewport for holder in [*collections, *objects]}
@@ -86,14 +84,9 @@ def _ready_to_bake(scene: bpy.types.Scene, objects: list[bpy.types.Object], fram
         layer.objects.active = objects[0]
         yield
     finally:
-        for item in layer.objects:
-            item.select_set(item in selected)
         for item, was_hidden in eyes.items():
             item.hide_set(was_hidden)
         for holder, was_hidden in hidden.items():
             holder.hide_viewport = was_hidden
-        layer.objects.active = active
         scene.frame_start, scene.frame_end, scene.use_preview_range = span[:3]
         scene.frame_set(span[3])
-        if mode != "OBJECT":
-            bpy.ops.object.mode_set(mode=mode)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import bpy
@@ -12,6 +10,7 @@ from mathutils import Vector
 
 from ...backend.motion.motion3d import Motion3D
 from .keying import continuous, key_channels, matrices, resample, scene_fps
+from .selection import object_mode
 
 TIP = " tip"
 TIP_LENGTH = 0.06
@@ -116,7 +115,9 @@ def _multiply(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def _make_bones(stick: bpy.types.Object, names: list[str], heads: np.ndarray, vectors: np.ndarray) -> None:
     """Bones stay without parents: a parent's stretch would shear them, and FBX knows no shear."""
-    with _edit_mode(stick):
+    with object_mode():
+        bpy.context.view_layer.objects.active = stick
+        bpy.ops.object.mode_set(mode="EDIT")
         for name, head, vector in zip(names, heads, vectors, strict=True):
             bone = stick.data.edit_bones.new(name)
             bone.head, bone.tail = Vector(head), Vector(head + vector)
@@ -133,24 +134,3 @@ def _colour(joint: str) -> str:
         return sides[joint[0]]
     lower = joint.lower()
     return LEFT if lower.startswith("left") else RIGHT if lower.startswith("right") else MIDDLE
-
-
-@contextmanager
-def _edit_mode(armature: bpy.types.Object) -> Iterator[None]:
-    """Edit Mode of an armature; afterwards the user's active object, selection and mode are back."""
-    layer = bpy.context.view_layer
-    active, selected = layer.objects.active, [item for item in layer.objects if item.select_get()]
-    mode = active.mode if active is not None else "OBJECT"
-    if mode != "OBJECT":
-        bpy.ops.object.mode_set(mode="OBJECT")
-    layer.objects.active = armature
-    bpy.ops.object.mode_set(mode="EDIT")
-    try:
-        yield
-    finally:
-        bpy.ops.object.mode_set(mode="OBJECT")
-        for item in layer.objects:
-            item.select_set(item in selected)
-        layer.objects.active = active
-        if mode != "OBJECT":
-            bpy.ops.object.mode_set(mode=mode)

@@ -40,6 +40,14 @@ def refusal(operator, **settings):
     raise AssertionError("it did not fail")
 
 
+def arrangement():
+    """What an export may only borrow."""
+    active = bpy.context.view_layer.objects.active
+    items = {item.name: (item.select_get(), item.hide_get(), item.hide_viewport) for item in bpy.context.view_layer.objects}
+    hidden = [collection.hide_viewport for collection in bpy.data.collections]
+    return active.name, active.mode, items, hidden, scene.frame_start, scene.frame_end, scene.frame_current, scene.use_preview_range
+
+
 def start_backend():
     """Before the disk is full: a child would be born with its parent's full disk."""
     jobs.run_to_end(jobs.Job("Starting", session.backend().ensure_started()))
@@ -56,14 +64,22 @@ bpy.ops.object.armature_basic_human_metarig_add()
 human = bpy.context.object
 set_generate(pack="tiny", seconds=1.0, seed=1)
 assert bpy.ops.kinelift.generate() == {"FINISHED"}
+human.select_set(True)
+bpy.ops.object.mode_set(mode="POSE")
+scene.kinelift_takes[0].collection.hide_viewport = True
+scene.frame_set(7)
+arranged = arrangement()
+assert arranged[:2] == (human.name, "POSE")
 fbx = folder / "take.fbx"
 assert bpy.ops.kinelift.export_fbx(filepath=str(fbx)) == {"FINISHED"}
+assert arrangement() == arranged
 content, written = fbx.read_bytes(), files_below(location.user_folder("takes"))
 
 with full_disk():
     for path in (fbx, folder / "second.fbx"):
         message = refusal(bpy.ops.kinelift.export_fbx, filepath=str(path))
         assert str(path) in message and "Free disk space" in message and "Traceback" not in message, message
+    assert arrangement() == arranged
     assert fbx.read_bytes() == content and files_below(folder) == ["take.fbx"]
     scene.kinelift_retarget.target = human
     message = refusal(bpy.ops.kinelift.apply_take)
