@@ -23,7 +23,8 @@ SHOULDER_SLOPE = ((0.02, 0.022, 1.645, 0.060, 0.046), (0.09, 0.024, 1.618, 0.056
 JERSEY_HEM, JERSEY_TOP, JERSEY_THICKNESS = 1.072, 1.645, 0.010
 CHEST_HEIGHT = 1.40
 SHORTS_WAIST, SHORTS_THICKNESS, SHORTS_LENGTH = 1.12, 0.010, 0.76
-SHORTS_SEAT = ((0.905, 0.040, 0.080, 0.014), (0.93, 0.085, 0.104, 0.014), (0.98, 0.130, 0.118, 0.018), (1.03, 0.158, 0.126, 0.024), (1.07, 0.168, 0.128, 0.024))
+SHORTS_SEAT = ((0.905, 0.040, 0.080, 0.014), (0.93, 0.085, 0.104, 0.014), (0.98, 0.130, 0.118, 0.018), (1.03, 0.158, 0.126, 0.024),
+               (1.07, 0.168, 0.128, 0.024))
 """Closes the shorts between the legs, well outside the skin: height, half width, half depth, centre in y."""
 
 SHORTS_GAP = 0.032
@@ -53,7 +54,7 @@ def head() -> Solid:
     return merge([*parts, ear, ear.mirrored()])
 
 
-def limb(point: Points, bone: str, stations: list[tuple[float, float, float, float]], side: tuple[float, float, float] = SIDE) -> list[Section]:
+def limb(point: Points, bone: str, stations: list[tuple[float, float, float, float]]) -> list[Section]:
     """Sections along a bone from (fraction, half width, half depth, shift towards the back)."""
     return [Section(tuple(point(bone, at) + [0, shift, 0]), width, depth) for at, width, depth, shift in stations]
 
@@ -70,8 +71,8 @@ def jersey() -> Solid:
 
 def arm(point: Points) -> Solid:
     """The left arm with its deltoid, to the wrist, and the slope from the neck to the shoulder."""
-    upper = limb(point, "upper_arm.L", [(-0.15, 0.044, 0.044, 0), (-0.04, 0.061, 0.060, 0), (0.12, 0.067, 0.065, 0), (0.30, 0.058, 0.058, 0),
-                                        (0.55, 0.056, 0.057, -0.003), (0.88, 0.043, 0.044, 0)])
+    upper = limb(point, "upper_arm.L", [(-0.15, 0.044, 0.044, 0), (-0.04, 0.061, 0.060, 0), (0.12, 0.067, 0.065, 0),
+                                        (0.30, 0.058, 0.058, 0), (0.55, 0.056, 0.057, -0.003), (0.88, 0.043, 0.044, 0)])
     fore = limb(point, "forearm.L", [(0.04, 0.043, 0.044, 0), (0.22, 0.052, 0.048, 0), (0.48, 0.045, 0.042, 0), (0.80, 0.033, 0.030, 0),
                                      (1.0, 0.030, 0.025, 0)])
     return merge([sweep(upper + fore, (0.0, 1.0, 0.0)), shoulder_slope(0.0)])
@@ -96,7 +97,8 @@ def hand(point: Points) -> Solid:
                     Section(at(0.092, 0.0), 0.043, 0.015), Section(at(0.106, 0.0), 0.038, 0.011)], axis, squareness=2.5)]
     for sideways, length, width in ((0.031, 0.079, 0.0100), (0.0105, 0.088, 0.0104), (-0.0105, 0.082, 0.0100), (-0.031, 0.064, 0.0090)):
         spread = sideways * 1.22
-        parts.append(sweep([Section(at(0.085, sideways), width * 1.1, width * 1.1), Section(at(0.10 + length * 0.35, spread, 0.004), width, width),
+        parts.append(sweep([Section(at(0.085, sideways), width * 1.1, width * 1.1),
+                            Section(at(0.10 + length * 0.35, spread, 0.004), width, width),
                             Section(at(0.10 + length * 0.7, spread * 1.04, 0.013), width * 0.92, width * 0.92),
                             Section(at(0.10 + length, spread * 1.02, 0.026), width * 0.6, width * 0.6)], axis))
     parts.append(sweep([Section(at(0.020, 0.022, 0.004), 0.017, 0.016), Section(at(0.052, 0.050, 0.012), 0.0145, 0.014),
@@ -106,10 +108,10 @@ def hand(point: Points) -> Solid:
 
 def leg(point: Points) -> Solid:
     """The left leg from the hip to the ankle."""
-    thigh = limb(point, "thigh.L", [(-0.05, 0.070, 0.080, 0.004), (0.10, 0.072, 0.086, 0.002), (0.35, 0.072, 0.084, 0), (0.65, 0.066, 0.074, 0),
-                                    (0.90, 0.055, 0.060, 0)])
-    shin = limb(point, "shin.L", [(0.03, 0.053, 0.057, 0), (0.12, 0.053, 0.056, 0.008), (0.28, 0.059, 0.066, 0.018), (0.50, 0.049, 0.054, 0.013),
-                                  (0.75, 0.034, 0.037, 0.004), (0.97, 0.035, 0.042, 0.004)])
+    thigh = limb(point, "thigh.L", [(-0.05, 0.070, 0.080, 0.004), (0.10, 0.072, 0.086, 0.002), (0.35, 0.072, 0.084, 0),
+                                    (0.65, 0.066, 0.074, 0), (0.90, 0.055, 0.060, 0)])
+    shin = limb(point, "shin.L", [(0.03, 0.053, 0.057, 0), (0.12, 0.053, 0.056, 0.008), (0.28, 0.059, 0.066, 0.018),
+                                  (0.50, 0.049, 0.054, 0.013), (0.75, 0.034, 0.037, 0.004), (0.97, 0.035, 0.042, 0.004)])
     return sweep(thigh + shin, SIDE)
 
 
@@ -124,7 +126,8 @@ def shoe(point: Points) -> Solid:
     x, heel, toe = ankle[0], ankle[1] + 0.052, ball[1] - 0.108
     profile = ((0.0, 0.020, 0.030), (0.03, 0.034, 0.046), (0.15, 0.041, 0.054), (0.32, 0.042, 0.060), (0.5, 0.047, 0.049),
                (0.68, 0.053, 0.038), (0.84, 0.050, 0.031), (0.95, 0.036, 0.024), (1.0, 0.016, 0.014))
-    body = sweep([Section((x + 0.008 * at, heel + (toe - heel) * at, height), width, height) for at, width, height in profile], SIDE, squareness=2.6)
+    sections = [Section((x + 0.008 * at, heel + (toe - heel) * at, height), width, height) for at, width, height in profile]
+    body = sweep(sections, SIDE, squareness=2.6)
     body.vertices[:, 2] = np.maximum(body.vertices[:, 2], 0.004)
     collar = sweep([Section((x, ankle[1] + 0.004, 0.05), 0.040, 0.058), Section((x, ankle[1] + 0.005, 0.10), 0.045, 0.052),
                     Section((x, ankle[1] + 0.008, 0.150), 0.047, 0.052)], SIDE)
@@ -134,7 +137,8 @@ def shoe(point: Points) -> Solid:
 def sole(point: Points) -> Solid:
     ankle, ball = point("foot.L", 0.0), point("foot.L", 1.0)
     x, heel, toe = ankle[0], ankle[1] + 0.058, ball[1] - 0.114
-    outline = ((0.0, 0.022), (0.04, 0.037), (0.16, 0.044), (0.35, 0.044), (0.52, 0.049), (0.70, 0.056), (0.86, 0.052), (0.96, 0.036), (1.0, 0.018))
+    outline = ((0.0, 0.022), (0.04, 0.037), (0.16, 0.044), (0.35, 0.044), (0.52, 0.049), (0.70, 0.056), (0.86, 0.052), (0.96, 0.036),
+               (1.0, 0.018))
     return sweep([Section((x + 0.008 * at, heel + (toe - heel) * at, 0.013), width, 0.013) for at, width in outline], SIDE, squareness=5.0)
 
 
@@ -142,7 +146,8 @@ def shorts(point: Points) -> Solid:
     """Basketball shorts, wide and to just above the knee."""
     tube = limb(point, "thigh.L", [(-0.07, 0.050, 0.085, 0.006), (0.06, 0.084, 0.108, 0.006), (0.32, 0.094, 0.116, 0.004),
                                    (SHORTS_LENGTH, 0.094, 0.113, 0.004)])
-    left = sweep([section._replace(centre=(section.centre[0] + SHORTS_GAP / 2, *section.centre[1:])) for section in tube], SIDE, squareness=2.2)
+    apart = [section._replace(centre=(section.centre[0] + SHORTS_GAP / 2, *section.centre[1:])) for section in tube]
+    left = sweep(apart, SIDE, squareness=2.2)
     seat = sweep([Section((0.0, y, z), width, depth) for z, width, depth, y in SHORTS_SEAT], SIDE, squareness=2.4)
     return merge([torso(SHORTS_THICKNESS, 1.02, SHORTS_WAIST), seat, left, left.mirrored()])
 

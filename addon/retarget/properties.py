@@ -18,14 +18,14 @@ def _preset_items(self, context):
     return _presets
 
 
-def is_armature(self, item: bpy.types.Object) -> bool:
+def can_be_target(self, item: bpy.types.Object) -> bool:
     """Whether an object can be a target: an armature, but not the stick armature of a take."""
     return item.type == "ARMATURE" and all(take.stick != item for take in bpy.context.scene.kinelift_takes)
 
 
 class KineliftRetarget(bpy.types.PropertyGroup):
     target: PointerProperty(name="Target", description="The armature that is to move. Its earlier Actions stay in the file",
-                            type=bpy.types.Object, poll=is_armature)
+                            type=bpy.types.Object, poll=can_be_target)
     preset: EnumProperty(name="Rig", description="Which bones of the armature play which part", items=_preset_items)
 
     @property

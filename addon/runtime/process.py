@@ -62,7 +62,7 @@ class BackendProcess:
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process is not None and self.is_running else None
+        return self._process.pid if self.is_running else None
 
     def ensure_started(self) -> Steps[None]:
         """Starts the process and shakes hands, unless it runs."""

@@ -21,7 +21,8 @@ def new_action(id_data: bpy.types.ID, name: str, slot_name: str) -> tuple[bpy.ty
     The Action that was there before stays in the file. Raises KineliftError when the data-block can't be animated now.
     """
     if id_data.library is not None:
-        raise KineliftError("this is linked from another file and can't be animated", "Make a library override of it", id_data.name, "linked")
+        raise KineliftError("this is linked from another file and can't be animated", "Make a library override of it",
+                            id_data.name, "linked")
     data = id_data.animation_data_create()
     _leave_alone_while_tweaking(id_data)
     if data.action is not None:
@@ -37,17 +38,15 @@ def new_action(id_data: bpy.types.ID, name: str, slot_name: str) -> tuple[bpy.ty
 
 
 def _channelbag(action: bpy.types.Action, slot: object) -> object:
+    """What holds the curves of a slot in a new Action; 5.0 and later make the layer and the strip themselves."""
     if hasattr(anim_utils, "action_ensure_channelbag_for_slot"):
         return anim_utils.action_ensure_channelbag_for_slot(action, slot)
     strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
     return strip.channelbag(slot, ensure=True)
 
 
-def ensure_fcurve(container: object, data_path: str, index: int, group: str) -> bpy.types.FCurve:
-    """The curve of a property's component in an Action or channelbag; made, in its group, if it isn't there."""
-    curve = container.fcurves.find(data_path, index=index)
-    if curve is not None:
-        return curve
+def new_fcurve(container: object, data_path: str, index: int, group: str) -> bpy.types.FCurve:
+    """Makes the curve of a property's component in an Action or channelbag, in its group there."""
     if not HAS_SLOTS:
         return container.fcurves.new(data_path, index=index, action_group=group)
     curve = container.fcurves.new(data_path, index=index)
@@ -55,15 +54,13 @@ def ensure_fcurve(container: object, data_path: str, index: int, group: str) -> 
     return curve
 
 
-def set_keys(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray, interpolation: str = "LINEAR") -> None:
-    """Replaces all keys of a curve: frames [T] and values [T]."""
+def set_keys(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray) -> None:
+    """Gives an empty curve its keys, straight lines between them: frames [T] and values [T]."""
     points = curve.keyframe_points
-    if len(points):
-        points.clear()
     points.add(len(frames))
     points.foreach_set("co", np.stack([frames, values], axis=1).astype(np.float32).ravel())
     kinds = bpy.types.Keyframe.bl_rna.properties
-    for name, value in (("interpolation", interpolation), ("handle_left_type", "AUTO_CLAMPED"), ("handle_right_type", "AUTO_CLAMPED")):
+    for name, value in (("interpolation", "LINEAR"), ("handle_left_type", "AUTO_CLAMPED"), ("handle_right_type", "AUTO_CLAMPED")):
         points.foreach_set(name, np.full(len(frames), kinds[name].enum_items[value].value, np.int32))
     curve.update()
 

@@ -22,17 +22,16 @@ Channel = tuple[str, int, str]
 """Data path, index and group of a curve."""
 
 
-def key_channels(id_data: bpy.types.ID, action_name: str, channels: dict[Channel, np.ndarray], frame_start: float = 1.0,
-                 step: float = 1.0) -> bpy.types.Action:
-    """Keys values [T] on a new Action of a data-block, from `frame_start`, a key every `step` frames.
+def key_channels(id_data: bpy.types.ID, action_name: str, channels: dict[Channel, np.ndarray],
+                 frame_start: float = 1.0) -> bpy.types.Action:
+    """Keys values [T] on a new Action of a data-block, one a frame from `frame_start`.
 
     The Action that played before stays in the file with a fake user. Raises KineliftError when the data-block is linked
     or being tweaked in the NLA.
     """
     action, container = compat.new_action(id_data, action_name, SLOT)
     for (data_path, index, group), values in channels.items():
-        values = np.asarray(values)
-        compat.set_keys(compat.ensure_fcurve(container, data_path, index, group), frame_start + step * np.arange(len(values)), values)
+        compat.set_keys(compat.new_fcurve(container, data_path, index, group), frame_start + np.arange(len(values)), values)
     return action
 
 

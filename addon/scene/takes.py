@@ -1,5 +1,7 @@
 """Takes: the motions a scene has, each with how it was made and its own stick armature."""
 
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import bpy
@@ -26,8 +28,7 @@ def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str, seed: i
     """Adds a motion file to the scene as a take with a keyed stick armature and its objects. The file is read before
     the scene is touched. Raises KineliftError."""
     motion = Motion3D.load(motion_file)
-    taken = {take.name for take in scene.kinelift_takes}
-    name = next(name for name in _names(f"{pack} {seed}") if name not in taken)
+    name = next(name for name in _names(f"{pack} {seed}") if name not in scene.kinelift_takes)
     collection = bpy.data.collections.new(name)
     scene.collection.children.link(collection)
     stick = make_stick(name, motion, scene.frame_start, collection)
@@ -42,9 +43,9 @@ def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str, seed: i
     return take
 
 
-def _names(base: str):
+def _names(base: str) -> Iterator[str]:
     yield base
-    for number in range(2, 10_000):
+    for number in count(2):
         yield f"{base} ({number})"
 
 
