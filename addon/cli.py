@@ -103,7 +103,8 @@ def _formats(text: str) -> tuple[str, ...]:
 def _generate(arguments: argparse.Namespace) -> None:
     _open_scene(arguments.blend)
     target = _target(arguments) if arguments.target else None
-    wish = generating.Wish(arguments.pack, arguments.seconds, arguments.seed, arguments.variants, arguments.mode, arguments.in_place, arguments.device)
+    wish = generating.Wish(arguments.pack, arguments.seconds, arguments.seed, arguments.variants, arguments.mode,
+                           arguments.in_place, arguments.device)
     names = _run("Generating", generating.generate(session.backend(arguments.python), wish, target))
     scene = bpy.context.scene
     for name in names:

@@ -60,8 +60,8 @@ class KineliftPreferences(bpy.types.AddonPreferences):
             if runtime.is_there() and not board.is_busy:
                 layout.label(text="The set-up is incomplete or of an older version", icon="ERROR")
             if not bpy.app.online_access:
-                draw_text(layout, "Blender does not allow online access. Allow it in Preferences > System > Network, or use a Python of your own.",
-                          context)
+                draw_text(layout, "Blender does not allow online access. Allow it in Preferences > System > Network, "
+                          "or use a Python of your own.", context)
             layout.operator("kinelift.set_up", icon="IMPORT")
             return
         layout.label(text="The backend is ready", icon="CHECKMARK")
@@ -145,10 +145,11 @@ def draw_set_up(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     draw_text(box.column(align=True), "Kinelift's models run in a Python of their own, beside Blender. "
               f"Setting it up downloads PyTorch once ({NEEDED_BYTES['CPU'] / 1e9:.0f} GB of disk and more).", context)
     if session.is_python_missing():
-        draw_text(box.column(align=True), f"The chosen Python is not there. Correct it in the preferences or in {PYTHON_VARIABLE}.", context)
+        draw_text(box.column(align=True), "The chosen Python is not there. "
+                  f"Correct it in the preferences or in {PYTHON_VARIABLE}.", context)
     if not bpy.app.online_access:
-        draw_text(box.column(align=True), "Blender does not allow online access now: allow it in Preferences > System, or choose a Python that has torch.",
-                  context)
+        draw_text(box.column(align=True), "Blender does not allow online access now: allow it in Preferences > System, "
+                  "or choose a Python that has torch.", context)
     box.operator("kinelift.set_up", icon="IMPORT")
     box.operator("kinelift.open_preferences", text="More Choices", icon="PREFERENCES")
 

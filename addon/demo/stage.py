@@ -29,7 +29,8 @@ def add_light() -> None:
     scene.world = bpy.data.worlds.new("Studio")
     scene.world.use_nodes = True
     _make_sky(scene.world.node_tree)
-    for name, energy, angle, colour, turn in (("Key", 3.0, 14, (1.0, 0.95, 0.88), (42, 0, 38)), ("Rim", 1.3, 20, (0.86, 0.92, 1.0), (58, 0, 205))):
+    for name, energy, angle, colour, turn in (("Key", 3.0, 14, (1.0, 0.95, 0.88), (42, 0, 38)),
+                                              ("Rim", 1.3, 20, (0.86, 0.92, 1.0), (58, 0, 205))):
         light = bpy.data.lights.new(name, "SUN")
         light.energy, light.angle, light.color = energy, math.radians(angle), colour
         lamp = bpy.data.objects.new(name, light)

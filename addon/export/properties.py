@@ -9,7 +9,8 @@ class KineliftExport(bpy.types.PropertyGroup):
         name="Export", description="What goes into the file",
         items=[("TAKE", "Take", "The chosen take: its stick armature and objects"),
                ("TARGET", "Target", "The target armature with its meshes and objects")])
-    only_deform: BoolProperty(name="Only Deform Bones", description="Leave out control bones: what games and other programs want", default=True)
+    only_deform: BoolProperty(
+        name="Only Deform Bones", description="Leave out control bones: what games and other programs want", default=True)
 
 
 def register() -> None:

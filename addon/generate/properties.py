@@ -38,11 +38,13 @@ def _fit_seconds(self, context) -> None:
 class KineliftGenerate(bpy.types.PropertyGroup):
     pack_name: StringProperty(name="Pack Name", description="The name of the chosen pack, which stays the same when packs come and go",
                               update=_fit_seconds)
-    pack: EnumProperty(name="Pack", description="What the motion is like: each pack has learnt one kind", items=lambda self, context: _items,
-                       get=_chosen_number, set=_choose_number)
-    seconds: FloatProperty(name="Seconds", description="Length of the motion", default=6.0, min=0.5, max=60.0, soft_max=10.0, step=50, precision=1)
+    pack: EnumProperty(name="Pack", description="What the motion is like: each pack has learnt one kind",
+                       items=lambda self, context: _items, get=_chosen_number, set=_choose_number)
+    seconds: FloatProperty(name="Seconds", description="Length of the motion",
+                           default=6.0, min=0.5, max=60.0, soft_max=10.0, step=50, precision=1)
     seed: IntProperty(name="Seed", description="The same seed, pack and settings give the same motion", default=0, min=0, max=MAX_SEED)
-    variants: IntProperty(name="Variants", description="Motions at once, with this seed and the ones after it", default=1, min=1, max=64, soft_max=8)
+    variants: IntProperty(name="Variants", description="Motions at once, with this seed and the ones after it",
+                          default=1, min=1, max=64, soft_max=8)
     mode: EnumProperty(
         name="Quality", description="How the motion is sampled",
         items=[("fast", "Fast", "Few steps of the model; the usual choice"),
@@ -66,7 +68,8 @@ class KineliftGenerate(bpy.types.PropertyGroup):
             raise KineliftError("there are no model packs", "Copy a pack into the folder of packs, then click Refresh",
                                 str(user_folder("packs")), "missing-pack")
         if pack.problem:
-            raise KineliftError(f"the pack {pack.title} can't be used: {pack.problem.rstrip('.')}", "Choose another pack", str(pack.folder), "bad-pack")
+            raise KineliftError(f"the pack {pack.title} can't be used: {pack.problem.rstrip('.')}", "Choose another pack",
+                                str(pack.folder), "bad-pack")
         seconds = min(self.seconds, pack.seconds_max)
         return Wish(pack.name, seconds, self.seed, self.variants, self.mode, self.in_place, self.device)
 

@@ -50,7 +50,8 @@ def generate(backend: BackendProcess, wish: Wish, target: Target | None) -> Step
     takes.show_take(scene, first)
     takes.frame_take(scene, first)
     if failure is not None:
-        raise KineliftError(f"the motion is there as a take, but not on {target.name}: {failure.message}", failure.remedy, failure.place, failure.code)
+        raise KineliftError(f"the motion is there as a take, but not on {target.name}: {failure.message}", failure.remedy,
+                            failure.place, failure.code)
     if fit_file is not None:
         retarget.key_fit(fit_file, target, names[0], scene)
         takes.show_take(scene, None)

@@ -44,7 +44,8 @@ def key_fit(fit_file: Path, target: Target, action_name: str, scene: bpy.types.S
     """Keys a fit on its target, and the motion's objects on empties beside it. Returns the armature object."""
     armature = scene.objects.get(target.name)
     if armature is None:
-        raise KineliftError(f"the armature {target.name!r} is no longer in the scene", "Choose an armature and apply the take again", code="no-target")
+        raise KineliftError(f"the armature {target.name!r} is no longer in the scene", "Choose an armature and apply the take again",
+                            code="no-target")
     fit = read_npz(fit_file, "fit file", "Fit the motion again", "bad-fit", needed=("object_names", "object_positions", "fps"))
     apply_fit(armature, fit_file, action_name, target.preset, scene.frame_start)
     collection = armature.users_collection[0]

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 from ...backend.errors import KineliftError
@@ -108,7 +109,7 @@ def _command(command: list, progress: Progress, env: dict[str, str] | None = Non
     return output
 
 
-def _lines(command: list, env: dict[str, str]):
+def _lines(command: list, env: dict[str, str]) -> Iterator[str | None]:
     """Yields a command's output line by line, and None while it is silent. Closing the generator ends the command."""
     command = list(map(str, command))
     try:
@@ -125,7 +126,8 @@ def _lines(command: list, env: dict[str, str]):
                 line = lines.get_nowait()
             except queue.Empty:
                 if time.monotonic() - heard > SILENCE_TIMEOUT:
-                    raise KineliftError("the set-up has been silent for too long", "Check the network and try again", code="set-up-hung") from None
+                    raise KineliftError("the set-up has been silent for too long", "Check the network and try again",
+                                        code="set-up-hung") from None
                 yield None
                 continue
             if line is None:

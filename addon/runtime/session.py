@@ -49,8 +49,8 @@ def backend(python: Path | None = None) -> BackendProcess:
     global _process
     python = python or chosen_python()
     if python is None:
-        raise KineliftError("the backend is not set up yet", "Open the preferences of Kinelift and click Set Up Here, or choose a Python that has torch",
-                            code="not-set-up")
+        raise KineliftError("the backend is not set up yet",
+                            "Open the preferences of Kinelift and click Set Up Here, or choose a Python that has torch", code="not-set-up")
     if _process is None or _process.command[0] != str(python):
         stop_process()
         _process = BackendProcess(python, backend_environment(location.user_folder("packs")))

@@ -67,8 +67,8 @@ def choose_preset(armature: bpy.types.Object, preset_name: str | None = None) ->
         raise KineliftError(str(error).rstrip("."), "Choose a preset from the list", armature.name, "unknown-preset") from None
     missing = [name for name in preset.roles if name not in names]
     if missing:
-        raise KineliftError(f"the preset {preset.title} needs the bones {', '.join(missing)}", "Choose the preset that belongs to this armature",
-                            armature.name, "wrong-preset")
+        raise KineliftError(f"the preset {preset.title} needs the bones {', '.join(missing)}",
+                            "Choose the preset that belongs to this armature", armature.name, "wrong-preset")
     return preset
 
 

@@ -157,7 +157,8 @@ def _orthonormal(matrices: np.ndarray) -> np.ndarray:
     return left @ right
 
 
-def _turn_carriers(armature: bpy.types.Object, names: Sequence[str], turns: np.ndarray, unposed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _turn_carriers(armature: bpy.types.Object, names: Sequence[str], turns: np.ndarray,
+                   unposed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For every bone the carrier in whose axes it keeps its unposed turn, and that turn."""
     world = np.broadcast_to(np.eye(3), (len(turns), 1, 3, 3))
     seen_by = np.swapaxes(np.concatenate([world, turns], axis=1), -1, -2)
@@ -169,12 +170,14 @@ def _turn_carriers(armature: bpy.types.Object, names: Sequence[str], turns: np.n
         best = int(drift.argmin())
         if drift[best] > SAME_TURN:
             raise KineliftError(f"the rotation of bone {name!r} does not follow its channels and one other mapped bone",
-                                "Mute constraints and drivers on it, or set its follow property to 0 or 1", armature.name, "constrained-bone")
+                                "Mute constraints and drivers on it, or set its follow property to 0 or 1",
+                                armature.name, "constrained-bone")
         carriers[bone], offsets[bone] = best - 1, seen[0, best]
     return carriers, offsets
 
 
-def _place_carriers(armature: bpy.types.Object, names: Sequence[str], posed: np.ndarray, turn_carriers: np.ndarray, size: float) -> np.ndarray:
+def _place_carriers(armature: bpy.types.Object, names: Sequence[str], posed: np.ndarray, turn_carriers: np.ndarray,
+                    size: float) -> np.ndarray:
     """For every bone but the first the carrier in whose frame its head stays; the turn carrier where several do."""
     inverse = np.linalg.inv(posed)
     carriers = np.full(len(names), -1)
@@ -197,7 +200,7 @@ def _sorted(armature: bpy.types.Object, found: Carriers) -> Carriers:
     order: list[int] = []
     waiting = list(range(len(found.names)))
     while waiting:
-        ready = [bone for bone in waiting if all(carrier == -1 or carrier in order for carrier in (found.place_carriers[bone], found.turn_carriers[bone]))]
+        ready = [bone for bone in waiting if {found.place_carriers[bone], found.turn_carriers[bone]} <= {-1, *order}]
         if not ready:
             names = ", ".join(found.names[bone] for bone in waiting)
             raise KineliftError(f"the bones {names} carry each other", "Map the pelvis to the bone that carries the others",

@@ -14,6 +14,7 @@ from backend.motion.files import read_npz
 from rigs.presets import NEEDED_ROLES
 
 REMEDY = "Choose the armature again in Blender, so that the add-on writes a new file"
+PELVIS_REMEDY = "Map the pelvis to a bone that carries all other mapped bones"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def _check(rig: Rig, place: str) -> None:
 
     count = rig.bones
     shapes = {"roles": len(rig.roles) == count, "parents": rig.parents.shape == (count,), "rest_heads": rig.heads.shape == (count, 3),
-              "rest_tails": rig.tails.shape == (count, 3), "rest_rotations": rig.rotations.shape == (count, 4), "origin": rig.origin.shape == (3,)}
+              "rest_tails": rig.tails.shape == (count, 3), "rest_rotations": rig.rotations.shape == (count, 4),
+              "origin": rig.origin.shape == (3,)}
     for key, right in shapes.items():
         if not right:
             bad(f"'{key}' does not have one entry for each of the {count} bones")
@@ -94,9 +96,9 @@ def _check(rig: Rig, place: str) -> None:
         bad(f"no bone plays {', '.join(missing)}", "Give these parts a bone of the armature")
     for bone, parent in enumerate(rig.parents):
         if (parent == -1) != (bone == 0) or parent >= bone:
-            bad(f"bone {rig.names[bone]!r} is not carried by a bone listed before it", "Map the pelvis to a bone that carries all other mapped bones")
+            bad(f"bone {rig.names[bone]!r} is not carried by a bone listed before it", PELVIS_REMEDY)
     if rig.roles[0] != "pelvis":
-        bad(f"{rig.names[0]!r} ({rig.roles[0]}) carries the pelvis", "Map the pelvis to a bone that carries all other mapped bones")
+        bad(f"{rig.names[0]!r} ({rig.roles[0]}) carries the pelvis", PELVIS_REMEDY)
     lengths = np.linalg.norm(rig.tails - rig.heads, axis=1)
     if (lengths <= 0).any():
         bad(f"bone {rig.names[int(lengths.argmin())]!r} has no length", "Lengthen the bone in Edit Mode")

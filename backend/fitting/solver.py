@@ -160,7 +160,8 @@ class _Problem:
         levers = np.concatenate([(points[:, :, None] - heads[:, None]) / self.size,
                                  np.broadcast_to(vectors[:, :, None], (*vectors.shape[:2], self.rig.bones, 3))], axis=1)
         levers *= self.rig.carried[np.concatenate([self.pulls.point_bones, self.pulls.vector_bones])][None, :, :, None]
-        residuals = np.concatenate([(points - self.pulls.point_targets[part]) / self.size, vectors - self.pulls.vector_targets[part]], axis=1)
+        residuals = np.concatenate([(points - self.pulls.point_targets[part]) / self.size,
+                                    vectors - self.pulls.vector_targets[part]], axis=1)
         weights = np.sqrt(np.concatenate([self.pulls.point_weights[part], self.pulls.vector_weights[part]], axis=1))[..., None]
 
         frames_of = world[:, self.parents]

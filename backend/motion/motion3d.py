@@ -61,7 +61,8 @@ class Motion3D:
                 bad(f"parent {parent} of joint {self.joint_names[child]!r} does not come before it", "List parents first")
         if not (np.isfinite(self.fps) and self.fps > 0):
             bad(f"fps is {self.fps}", "Write the frame rate as a positive number")
-        for name, array, count in (("positions", self.positions, joints), ("object_positions", self.object_positions, len(self.object_names))):
+        for name, array, count in (("positions", self.positions, joints),
+                                   ("object_positions", self.object_positions, len(self.object_names))):
             if array is None:
                 if count:
                     bad("object names without 'object_positions'", "Write both or neither")

@@ -215,7 +215,8 @@ def _torch_version() -> str:
     try:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        raise KineliftError("This Python has no torch", "Choose a Python that has torch, or set up the backend in the preferences of Kinelift",
+        raise KineliftError("This Python has no torch",
+                            "Choose a Python that has torch, or set up the backend in the preferences of Kinelift",
                             place=sys.executable, code="missing-package") from None
 
 

@@ -104,5 +104,6 @@ def _switches(entries: object, path: Path) -> tuple[Switch, ...]:
         try:
             switches.append(Switch(str(entry["bone"]), str(entry["property"]), float(entry["value"])))
         except (KeyError, TypeError, ValueError):
-            raise ValueError(f"{path}: [[switches]] number {number + 1} is incomplete. Give it 'bone', 'property' and a number as 'value'.") from None
+            raise ValueError(f"{path}: [[switches]] number {number + 1} is incomplete. "
+                             "Give it 'bone', 'property' and a number as 'value'.") from None
     return tuple(switches)

@@ -13,7 +13,8 @@ def is_there() -> bool:
 
 
 def is_gone() -> bool:
-    names = [name for name in dir(bpy.types) if name.startswith("KINELIFT_")] + [name for name in dir(bpy.types.Scene) if name.startswith("kinelift")]
+    names = [name for name in dir(bpy.types) if name.startswith("KINELIFT_")]
+    names += [name for name in dir(bpy.types.Scene) if name.startswith("kinelift")]
     assert not names, names
     return True
 

@@ -30,5 +30,6 @@ assert len(compared) >= 15, compared
 errors = {name: np.linalg.norm(joints[name] - returned_joints[name], axis=1).max() for name in compared}
 worst = max(errors, key=errors.get)
 object_error = np.linalg.norm(track - places(returned_object, frames), axis=1).max()
-print(f"{len(compared)} bones, {len(frames)} frames: worst {errors[worst] * 1000:.4f} mm at {worst}, object {object_error * 1000:.4f} mm", file=sys.stderr)
+print(f"{len(compared)} bones, {len(frames)} frames: worst {errors[worst] * 1000:.4f} mm at {worst}, "
+      f"object {object_error * 1000:.4f} mm", file=sys.stderr)
 assert errors[worst] < 1e-3 and object_error < 1e-3

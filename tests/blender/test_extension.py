@@ -110,7 +110,8 @@ def test_command_line_errors_name_what_is_wrong(blender, arguments, code, text):
 
 def test_command_line_takes_the_backends_python(blender, backend_python, tmp_path):
     del blender.env["KINELIFT_PYTHON"]
-    common = ["--background", "--command", "kinelift", "generate", "--pack", "tiny", "--seconds", 1, "--out", tmp_path / "out", "--formats", "npz"]
+    common = ["--background", "--command", "kinelift", "generate", "--pack", "tiny", "--seconds", 1,
+              "--out", tmp_path / "out", "--formats", "npz"]
     refused = blender.run(*common, expect=1)
     assert "not set up" in refused.stdout and "preferences" in refused.stdout
     blender.run(*common, "--python", backend_python)

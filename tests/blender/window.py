@@ -26,7 +26,8 @@ class Window:
         self.display, self.file = display, folder / "state.json"
         self.file.unlink(missing_ok=True)
         given = [f"{name}={value}" for name, value in settings.items()]
-        self.process = blender.start("--window-geometry", 0, 0, *display.size, "--python-exit-code", 1, "--python", SCRIPT, "--", self.file, *given)
+        self.process = blender.start("--window-geometry", 0, 0, *display.size, "--python-exit-code", 1,
+                                     "--python", SCRIPT, "--", self.file, *given)
 
     def state(self) -> dict:
         """What Blender last wrote."""
