@@ -55,8 +55,7 @@ def load_skeleton(name: str) -> Skeleton:
     path = FOLDER / f"{name}.toml"
     if name not in skeleton_names():
         raise ValueError(f"There is no skeleton {name!r}. Choose one of: {', '.join(skeleton_names())}.")
-    with path.open("rb") as file:
-        data = tomllib.load(file)
+    data = _read(name)
     joints = data["joints"]
     if len(data["parents"]) != len(joints):
         raise ValueError(f"{path}: 'parents' has {len(data['parents'])} entries for {len(joints)} joints. Give each joint one parent.")
@@ -68,3 +67,10 @@ def load_skeleton(name: str) -> Skeleton:
             raise ValueError(f"{path}: {name_!r} is not in 'joints'. Correct the name.")
     return Skeleton(name, data["title"], tuple(joints), tuple(data["parents"]), tuple(data["objects"]), data.get("travel", ""), data["root"],
                     tuple(data["feet"]), tuple(tuple(pair) for pair in data["mirror"]), dict(data["roles"]))
+
+
+def _read(name: str) -> dict:
+    """A skeleton's TOML; what it leaves out is that of the skeleton it is `based_on`."""
+    with (FOLDER / f"{name}.toml").open("rb") as file:
+        data = tomllib.load(file)
+    return _read(data["based_on"]) | data if "based_on" in data else data
