@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import tomllib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,31 +13,39 @@ from scipy.signal import resample_poly
 from scipy.spatial.transform import Rotation
 
 from backend.errors import KineliftError
+from backend.training.repertoire import Widening
 from rigs import Skeleton, load_skeleton
 
 DOMAINS = Path(__file__).parent / "domains"
 CENTRINGS = ("root", "root-horizontal")
+SPLITS = ("train", "test")
 
 
 @dataclass
 class Clip:
     """A 3D clip on the domain's skeleton: keypoints [T,J+K,3] metres, Z up; seen [J+K] False where the recording has no
-    such point; source: index into the domain's sources."""
+    such point; source: index into the domain's sources; performer: who is recorded; of an animation in place, period: seconds after
+    which it repeats, 0 if it doesn't, and speed: what its feet claim, metres a second."""
 
     name: str
     keypoints: np.ndarray
     seen: np.ndarray
     source: int
+    performer: str = ""
+    period: float = 0.0
+    speed: float = 0.0
 
 
 @dataclass
 class Domain:
-    """A parsed domain file. `settings` is the TOML as it stands; `skeleton` the one it names."""
+    """A parsed domain file. `settings` is the TOML, its joint tables with what they take from others; `skeleton` the one it names;
+    `widenings` its [widening.NAME] tables."""
 
     name: str
     path: Path
     settings: dict
     skeleton: Skeleton
+    widenings: dict[str, Widening] = field(default_factory=dict)
 
     @classmethod
     def load(cls, name_or_path: str) -> Domain:
@@ -61,21 +69,30 @@ class Domain:
             skeleton = load_skeleton(settings["skeleton"])
         except ValueError as error:
             raise KineliftError(str(error).rstrip("."), "Correct 'skeleton'", str(path), "bad-domain") from error
+        settings["joints"] = {name: _joint_table(name, settings["joints"], path) for name in settings["joints"]}
+        widenings = {name: Widening.parse(table, name, str(path)) for name, table in settings.get("widening", {}).items()}
         for index, source in enumerate(settings["sources"]):
             if source.get("joints") not in settings["joints"]:
                 raise KineliftError(f"source {index + 1} uses the joint table {source.get('joints')!r}, which is not there",
                                     f"Add [joints.{source.get('joints')}]", str(path), "bad-domain")
+            if "widen" in source and source["widen"] not in widenings:
+                raise KineliftError(f"source {index + 1} is widened by {source['widen']!r}, which is not there",
+                                    f"Add [widening.{source['widen']}]", str(path), "bad-domain")
+            if source.get("split", "train") not in SPLITS:
+                raise KineliftError(f"'split' of source {index + 1} is {source['split']!r}", f"Write one of: {', '.join(SPLITS)}",
+                                    str(path), "bad-domain")
         for table, joints in settings["joints"].items():
             missing = [joint for joint in skeleton.joints if joint not in joints]
             if missing:
                 raise KineliftError(f"[joints.{table}] lacks {', '.join(missing)}", "Say which joints make them", str(path), "bad-domain")
-        return cls(path.stem, path, settings, skeleton)
+        return cls(path.stem, path, settings, skeleton, widenings)
 
     def clips(self, data: Path, split: str) -> list[Clip]:
         """All clips of a split ("train" or "test") found under `data`; a file without a split counts as train."""
         found = []
         for index, source in enumerate(self.settings["sources"]):
-            for path in sorted(data.glob(source["files"])):
+            patterns = [source["files"]] if isinstance(source["files"], str) else source["files"]
+            for path in sorted({path for pattern in patterns for path in data.glob(pattern)}):
                 if not any(fnmatch.fnmatch(path.name, pattern) for pattern in source.get("exclude", [])):
                     clip = self._read(path, source, index, split)
                     if clip is not None:
@@ -94,7 +111,7 @@ class Domain:
 
     def _read_arrays(self, path: Path, source: dict, index: int, split: str) -> Clip | None:
         with np.load(path, allow_pickle=False) as data:
-            if str(data["split"]) != split if "split" in data else split != "train":
+            if source.get("split", str(data["split"]) if "split" in data else "train") != split:
                 return None
             names = [str(name) for name in data["joint_names"]]
             positions = data["positions"].astype(np.float64)
@@ -125,7 +142,19 @@ class Domain:
             cut = data["suspicious_frames"] if "suspicious_frames" in data and str(data["quality"]) == "suspicious" else []
             keypoints = _longest_run(keypoints, np.asarray(cut, int))
             keypoints = _resample(keypoints, float(data["fps"]), self.settings["fps"])
-        return Clip(f"{path.parent.name}/{path.stem}", keypoints, seen, index)
+            named = {"performer": "performer", "period": "loop_period", "speed": "ground_speed"}
+            about = {key: data[name].item() for key, name in named.items() if name in data}
+        return Clip(f"{path.parent.name}/{path.stem}", keypoints, seen, index, **about)
+
+
+def _joint_table(name: str, tables: dict, path: Path, users: tuple[str, ...] = ()) -> dict:
+    """The table [joints.NAME], and under it those it is `like`."""
+    other = tables[name].get("like")
+    if other is None:
+        return tables[name]
+    if other not in tables or other in (*users, name):
+        raise KineliftError(f"[joints.{name}] is like {other!r}, which is no other joint table", "Correct 'like'", str(path), "bad-domain")
+    return {**_joint_table(other, tables, path, (*users, name)), **tables[name]}
 
 
 def _longest_run(frames: np.ndarray, cut: np.ndarray) -> np.ndarray:

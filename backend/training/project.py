@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from backend.motion.cameras import project_perspective, view_axes
 from backend.motion.motion2d import Motion2DSet
 from backend.motion.root_path import travel_points
 from backend.training.domain import Clip, Domain
+from backend.training.repertoire import Repertoire, vary
 from backend.training.stitching import MotionGraph
 
 
@@ -39,13 +41,13 @@ def film(keypoints: np.ndarray, seen: np.ndarray, domain: Domain, rng: np.random
     settings, skeleton = domain.settings, domain.skeleton
     camera, detector = settings["camera"], settings["detector"]
     root = skeleton.joints.index(skeleton.root)
+    if rng.random() < 0.5:  # before centring: the root may be a joint of one side
+        swap = skeleton.mirror_order[: keypoints.shape[1]]
+        keypoints, seen = keypoints[:, swap] * [-1, 1, 1], seen[swap]
     if skeleton.travel:
         keypoints = np.concatenate([keypoints, travel_points(keypoints[:, root], settings["fps"])[:, None]], 1)
         seen = np.append(seen, True)
     centred = centre(keypoints, root, settings)
-    if rng.random() < 0.5:
-        centred = centred[:, skeleton.mirror_order] * [-1, 1, 1]
-        seen = seen[skeleton.mirror_order]
     azimuth, elevation = rng.uniform(-math.pi, math.pi), rng.uniform(*camera["elevation"])
     axes = view_axes(torch.tensor(azimuth), torch.tensor(elevation)).double()
     confidence = np.broadcast_to(seen, centred.shape[:2]).astype(np.float32).copy()
@@ -63,34 +65,45 @@ def film(keypoints: np.ndarray, seen: np.ndarray, domain: Domain, rng: np.random
 
 def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: bool, report=lambda fraction, message: None) -> Motion2DSet:
     """Films `motions` clips drawn by the sources' shares. With `stitch`, sources that ask for it are chained to the
-    domain's longest duration. Returns the 2D set, padded with zeros."""
+    domain's longest duration. Sources are widened as the domain says. Returns the 2D set, padded with zeros."""
     rng = np.random.default_rng(seed)
     settings = domain.settings
     most = round(settings["seconds"]["max"] * settings["fps"])
     least = round(settings["seconds"]["min"] * settings["fps"]) if stitch else 2
     by_source = [[clip for clip in clips if clip.source == i] for i in range(len(settings["sources"]))]
     shares = np.array([source["share"] if by_source[i] else 0.0 for i, source in enumerate(settings["sources"])])
-    graphs = {i: MotionGraph(by_source[i], domain.skeleton) for i, source in enumerate(settings["sources"])
-              if stitch and source.get("stitch") and by_source[i]}
+    makers = {i: maker for i, source in enumerate(settings["sources"])
+              if by_source[i] and (maker := _maker(domain, source, by_source[i], stitch))}
     keypoints = np.zeros((motions, most, len(domain.skeleton.keypoints), 2), np.float32)
     confidences = np.zeros(keypoints.shape[:3], np.float32)
     lengths, names = np.zeros(motions, np.int64), []
     while len(names) < motions:
         source = int(rng.choice(len(shares), p=shares / shares.sum()))
         clip = by_source[source][int(rng.integers(len(by_source[source])))]
-        body = graphs[source].walk(most, rng) if source in graphs else clip.keypoints
+        widening = domain.widenings.get(settings["sources"][source].get("widen"))
+        body = makers[source](most, rng) if source in makers else clip.keypoints
+        if widening and not widening.acts:
+            body = vary(body, widening, domain.skeleton, settings["fps"], rng)
         if len(body) > most:
             start = int(rng.integers(len(body) - most + 1))
             body = body[start : start + most]
-        if len(body) < least and stitch and source in graphs:
+        if len(body) < least and source in makers:
             continue
         flat, confidence = film(body, clip.seen, domain, rng)
         row = len(names)
         keypoints[row, : len(body)], confidences[row, : len(body)], lengths[row] = flat, confidence, len(body)
-        names.append(settings["sources"][source]["name"] if source in graphs else clip.name)
+        names.append(settings["sources"][source]["name"] if source in makers else clip.name)
         if row % 50 == 0:
             report(row / motions, f"{row} of {motions} motions filmed")
     return Motion2DSet(keypoints, confidences, lengths, names, domain.skeleton.name, settings["fps"])
+
+
+def _maker(domain: Domain, source: dict, clips: list[Clip], stitch: bool) -> Callable[[int, np.random.Generator], np.ndarray] | None:
+    """What makes long motions [T,J,3] of at most so many frames from a source's clips; None where clips are filmed one by one."""
+    widening = domain.widenings.get(source.get("widen"))
+    if widening and widening.acts:
+        return Repertoire(clips, widening, domain.skeleton, domain.settings["fps"]).motion
+    return MotionGraph(clips, domain.skeleton).walk if stitch and source.get("stitch") else None
 
 
 def add_arguments(parser) -> None:
@@ -107,7 +120,7 @@ def run(arguments) -> int:
     for split, motions in (("train", arguments.motions), ("test", arguments.test_motions)):
         clips = domain.clips(arguments.data, split)
         made = project(domain, clips, motions, arguments.seed + (split == "test"), stitch=True,
-                       report=lambda fraction, message: print(f"\r{split}: {message}", end="", flush=True) if sys.stdout.isatty() else None)
+                       report=lambda fraction, message, split=split: print(f"\r{split}: {message}", end="", flush=True) if sys.stdout.isatty() else None)
         made.save(arguments.to / f"{split}.npz")
         print(f"{split}: {len(clips)} clips -> {motions} motions, {made.lengths.mean() / made.fps:.1f} s on average, {arguments.to / split}.npz")
     return 0

@@ -10,9 +10,12 @@ from backend.training.domain import Domain
 from tests.training.clips import TOML, walks, write_clips, write_domain
 
 
-def test_the_shipped_domain_is_sound():
-    domain = Domain.load("basketball")
-    assert domain.skeleton.name == "nba16-ball"
+@pytest.mark.parametrize(("name", "skeleton"), [("basketball", "nba16-ball"), ("horse", "ap10k-travel"), ("human", "coco17-travel")])
+def test_the_shipped_domains_are_sound(name: str, skeleton: str):
+    domain = Domain.load(name)
+    assert domain.skeleton.name == skeleton
+    assert domain.skeleton.travel
+    assert domain.settings["description"]
     assert sum(source["share"] for source in domain.settings["sources"]) == pytest.approx(1)
     assert all(source["licence"] and source["credit"] for source in domain.settings["sources"])
 
@@ -24,6 +27,11 @@ def test_the_shipped_domain_is_sound():
     ('centring = "root-horizontal"', 'centring = "nose"', "'centring' is 'nose'"),
     ('joints = "walk"', 'joints = "run"', "joint table 'run'"),
     ('RKnee = ["RKnee"]', "", r"\[joints.walk\] lacks RKnee"),
+    ("[joints.walk]", '[joints.walk]\nlike = "run"', "is like 'run'"),
+    ("[joints.walk]", '[joints.walk]\nlike = "walk"', "is like 'walk'"),
+    ("share = 1.0", 'share = 1.0\nwiden = "more"', "widened by 'more'"),
+    ("share = 1.0", 'share = 1.0\nsplit = "all"', "'split' of source 1 is 'all'"),
+    ("[joints.walk]", "[widening.more]\nfaster = 2\n[joints.walk]", "entry 'faster'"),
 ])
 def test_mistakes_in_a_domain_are_named(old: str, new: str, said: str, tmp_path: Path):
     path = write_domain(tmp_path, TOML.replace(old, new))
@@ -83,3 +91,29 @@ def test_no_clip_a_strange_joint_and_a_damaged_file_are_named(tmp_path: Path):
     write_clips(tmp_path, fps=None)
     with pytest.raises(KineliftError, match="not a motion file"):
         domain.clips(tmp_path, "train")
+
+
+def test_a_table_is_like_another_apart_from_what_it_says(tmp_path: Path):
+    table = '[joints.swapped]\nlike = "walk"\nNose = ["Head"]\n'
+    domain = Domain.load(str(write_domain(tmp_path, TOML.replace('joints = "walk"', 'joints = "swapped"') + table)))
+    assert domain.settings["joints"]["swapped"]["Neck"] == ["Neck"]
+    write_clips(tmp_path)
+    clip = domain.clips(tmp_path, "train")[0]
+    nose, head = (domain.skeleton.joints.index(name) for name in ("Nose", "Head"))
+    assert np.array_equal(clip.keypoints[:, nose], clip.keypoints[:, head])
+
+
+def test_a_source_may_list_patterns_and_say_its_split(tmp_path: Path):
+    text = TOML.replace('files = "walks/*.npz"', 'files = ["walks/*_0.npz", "walks/*_[03].npz"]\nsplit = "train"')
+    domain = Domain.load(str(write_domain(tmp_path, text)))
+    write_clips(tmp_path)
+    assert [clip.name for clip in domain.clips(tmp_path, "train")] == ["walks/walk_0", "walks/walk_3"]
+    with pytest.raises(KineliftError, match="no test clip"):
+        domain.clips(tmp_path, "test")
+
+
+def test_a_clip_says_who_performs_and_how_it_repeats(tmp_path: Path):
+    domain = walks(tmp_path)
+    write_clips(tmp_path, performer=np.array("Anna"), loop_period=np.float32(1.0), ground_speed=np.float32(1.5))
+    clip = domain.clips(tmp_path, "train")[0]
+    assert (clip.performer, clip.period, clip.speed) == ("Anna", 1.0, 1.5)

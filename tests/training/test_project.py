@@ -7,10 +7,11 @@ import pytest
 
 from backend.__main__ import main
 from backend.motion.motion2d import Motion2DSet
-from backend.training.domain import Clip
+from backend.training.domain import Clip, Domain
 from backend.training.project import centre, film, project
 from backend.training.stitching import MotionGraph
-from tests.training.clips import walks, write_clips
+from rigs import load_skeleton
+from tests.training.clips import TOML, walks, write_clips, write_domain
 
 
 def test_centring_keeps_heights_where_the_domain_says_so():
@@ -114,3 +115,42 @@ def test_half_of_the_views_are_mirrored(seed: int, tmp_path: Path):
     leftish = np.array([np.median(np.abs(ball - left)[row][shown[row]].sum(-1)) < np.median(np.abs(ball - right)[row][shown[row]].sum(-1))
                         for row in range(40)])
     assert 0.2 < leftish.mean() < 0.8
+
+
+def test_a_root_on_one_side_is_centred_in_mirrored_views_too(tmp_path: Path):
+    skeleton = load_skeleton("coco17-travel")
+    table = "\n".join(f'{name} = ["Hip"]' for name in skeleton.joints)
+    text = TOML.replace("nba16-ball", skeleton.name).split("[joints.walk]")[0] + f"[joints.walk]\n{table}\n"
+    domain = Domain.load(str(write_domain(tmp_path, text)))
+    body = np.random.default_rng(0).normal(size=(20, 17, 3))
+    for seed in range(6):
+        flat, confidence = film(body, np.ones(17, bool), domain, np.random.default_rng(seed))
+        shown = confidence[:, 0] > 0
+        assert np.abs(flat[shown, 0, 0]).max() < 0.02
+        assert flat.shape == (20, 18, 2)
+
+
+def test_animations_in_place_become_motions_that_go_somewhere(tmp_path: Path):
+    acts = ('[widening.more]\ncurvature = 0.2\nplant = true\n'
+            '[widening.more.acts.walk]\nclips = ["walk_*"]\nstay = [0.3, 0.6]\nnext = { walk = 1 }\n')
+    text = TOML.replace("share = 1.0", 'share = 1.0\nwiden = "more"').replace("[joints.walk]", acts + "[joints.walk]")
+    domain = Domain.load(str(write_domain(tmp_path, text)))
+    write_clips(tmp_path, loop_period=np.float32(1.0), ground_speed=np.float32(1.2))
+    clips = domain.clips(tmp_path, "train")
+    for clip in clips:
+        clip.keypoints[..., 1] += 1.2 * np.arange(len(clip.keypoints))[:, None] / 30
+    motions, again = (project(domain, clips, 12, 0, stitch=True) for _ in range(2))
+    assert np.array_equal(motions.keypoints, again.keypoints)
+    assert (motions.lengths == 90).all()
+    assert set(motions.sources) == {"walks"}
+    travel = motions.keypoints[:, :, domain.skeleton.keypoints.index("Travel"), 0]
+    assert 0.15 < np.abs(travel).max() < 0.8  # it trails by a third of a second of 1.2 m/s
+
+
+def test_recordings_are_varied_when_the_domain_says_so(tmp_path: Path):
+    text = TOML.replace("share = 1.0", 'share = 1.0\nwiden = "more"')
+    text = text.replace("[joints.walk]", "[widening.more]\nrate = [2.0, 2.0]\n[joints.walk]")
+    domain = Domain.load(str(write_domain(tmp_path, text)))
+    write_clips(tmp_path)
+    motions = project(domain, domain.clips(tmp_path, "train"), 4, 0, stitch=False)
+    assert (motions.lengths == 30).all()
