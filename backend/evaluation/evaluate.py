@@ -1,14 +1,15 @@
-"""`evaluate mas`: Table 3 of the MAS paper for a pack and its test motions, and how plausible the 3D motions are.
+"""`evaluate mas`: Tables 2 and 3 of the MAS paper for a pack and its test motions, and how plausible the 3D motions are.
 
 Protocol (MAS code facts 8.2): features are the evaluator's latent means of 2D motions; a 3D motion is filmed once, from a random side;
-lengths are those of test motions. What is compared, and what differs from the paper, stands on the page that `--write` makes.
+lengths are those of test motions. Table 2 compares with lifters: `--rows fast paper elepose`, once with each of `--sides`. What is
+compared, and what differs from the paper, stands on the page that `--write` makes.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,13 @@ import numpy as np
 from backend.errors import KineliftError
 from backend.evaluation import plausibility
 from backend.evaluation.comparison import fill_gaps, take, with_objects_seen
+from backend.evaluation.elepose import FILE as ELEPOSE_FILE
+from backend.evaluation.elepose import ElePose, ElePoseSettings, load_elepose, save_elepose, train_elepose
 from backend.evaluation.feature_vae import FILE, EvaluatorSettings, FeatureVae, load_evaluator, save_evaluator, train_evaluator
+from backend.evaluation.lifted import LiftedMotions, load_lifted
 from backend.evaluation.metrics import all_metrics, with_intervals
 from backend.evaluation.page import evaluation_page, plausibility_table, scores_table
-from backend.evaluation.subjects import SIDES, TABLE_3, Subject, draw_lengths, film, generate, subjects
+from backend.evaluation.subjects import SIDES, TABLE_3, Subject, draw, film, generate, subjects
 from backend.mas.generate import to_motion
 from backend.mas.sampler import Report
 from backend.motion.files import write_bytes
@@ -31,6 +35,7 @@ from backend.training.domain import Domain
 
 GROUND_TRUTH = "recorded"
 SPLITS = ("train", "test")
+ELEPOSE_ROWS = {"elepose": ("ElePose, from test motions", "test"), "elepose-train": ("ElePose, from training motions", "train")}
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,11 @@ class Evaluation:
     """One pack against its 2D data: gapless motions that show the pack's objects, and the evaluator."""
 
     def __init__(self, model: MasModel, data: Path, evaluator_folder: Path, settings: EvaluationSettings, report: Report):
-        self.model, self.settings, self.report = model, settings, report
+        self.model, self.settings, self.report, self.folder = model, settings, report, evaluator_folder
         skeleton = model.skeleton
         objects = [skeleton.keypoints.index(name) for name in skeleton.objects]
         sets = {split: self._load(data, split) for split in SPLITS}
-        self.evaluator = self._evaluator(evaluator_folder, sets["train"])
+        self.evaluator = self._evaluator(sets["train"])
         self.counts = {split: len(motions) for split, motions in sets.items()}
         self.sets = {split: take(motions, with_objects_seen(motions, objects)) for split, motions in sets.items()}
         self.features = {split: self.evaluator.features(motions.keypoints, motions.lengths) for split, motions in self.sets.items()}
@@ -67,8 +72,8 @@ class Evaluation:
                                 "Give the 2D motions the pack was trained on", str(data), "bad-data")
         return fill_gaps(motions, self.model.mean.cpu())
 
-    def _evaluator(self, folder: Path, motions: Motion2DSet) -> FeatureVae:
-        points = len(self.model.skeleton.keypoints)
+    def _evaluator(self, motions: Motion2DSet) -> FeatureVae:
+        points, folder = len(self.model.skeleton.keypoints), self.folder
         if not (folder / FILE).is_file():
             sizes = EvaluatorSettings.small(points)
             trained = train_evaluator(motions, self.model.mean, self.model.std, sizes, seed=self.settings.seed, report=self.report)
@@ -79,37 +84,80 @@ class Evaluation:
                                 "Delete it; the next evaluation trains one", str(folder / FILE), "bad-evaluator")
         return evaluator
 
+    def elepose(self) -> ElePose:
+        """The lifter in the evaluator's folder; where there is none, one is trained on the training motions, which takes minutes."""
+        if not (self.folder / ELEPOSE_FILE).is_file():
+            save_elepose(train_elepose(self.sets["train"], self.model, ElePoseSettings(), self.settings.seed, self.report), self.folder)
+        return load_elepose(self.folder, self.model)
+
     def _rng(self, iteration: int, purpose: int) -> np.random.Generator:
         """Every row sees the same draws, so that rows differ by their motions alone."""
         return np.random.default_rng([self.settings.seed, iteration, purpose])
 
-    def _recorded(self, iteration: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """For each split the features of the recorded motions that rows are compared with in an iteration, and of other training
-        motions to compare with them."""
+    def _compared(self, iteration: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """For each split the motions that rows are compared with in an iteration, and other training motions to compare with them."""
         order = {split: self._rng(iteration, number).permutation(len(self.features[split])) for number, split in enumerate(SPLITS)}
         count = min(self.settings.samples, len(order["test"]), len(order["train"]) // 2)
-        first, second, test = order["train"][:count], order["train"][count : 2 * count], order["test"][:count]
-        train = self.features["train"]
-        return {"train": (train[first], train[second]), "test": (self.features["test"][test], train[second])}
+        return {split: rows[:count] for split, rows in order.items()}, order["train"][count : 2 * count]
+
+    def _metrics(self, features: np.ndarray, iteration: int) -> dict[str, dict[str, float]]:
+        """Metrics by split of features [N,D]."""
+        return {split: all_metrics(features, self.features[split][rows], self._rng(iteration, 2))
+                for split, rows in self._compared(iteration)[0].items()}
 
     def ground_truth(self) -> dict[str, dict]:
         """Recorded training motions in the place of generated ones: what a perfect model would reach. Metrics by split."""
-        return self._summary([{split: all_metrics(others, reference, self._rng(iteration, 2))
-                               for split, (reference, others) in self._recorded(iteration).items()}
+        return self._summary([self._metrics(self.features["train"][self._compared(iteration)[1]], iteration)
                               for iteration in range(self.settings.iterations)])
 
     def score(self, name: str, subject: Subject, standing: float) -> dict[str, dict]:
         """Generates a subject's motions and compares them with both splits; notes the plausibility of 3D ones under `name`."""
-        settings, repetitions, motions = self.settings, [], np.zeros(0)
-        for iteration in range(settings.iterations):
-            if settings.fresh or not iteration:
-                lengths = draw_lengths(self.sets["test"].lengths, settings.samples, self._rng(iteration, 3))
-                motions = generate(subject, self.model, lengths, settings.seed + iteration * settings.samples, self.report)
-            flat = motions if subject.flat else film(motions, self.model, self._rng(iteration, 4), settings.sides)
-            features = self.evaluator.features(flat, lengths)
-            repetitions.append({split: all_metrics(features, reference, self._rng(iteration, 2))
-                                for split, (reference, _) in self._recorded(iteration).items()})
-        if not subject.flat:
+        settings = self.settings
+
+        def made(iteration: int) -> tuple[np.ndarray, np.ndarray]:
+            lengths = self.sets["test"].lengths[self._drawn(iteration)]
+            return generate(subject, self.model, lengths, settings.seed + iteration * settings.samples, self.report), lengths
+
+        return self._compare(name, made, standing, subject.flat, settings.fresh)
+
+    def score_lifter(self, name: str, lift: Callable[[Motion2DSet], np.ndarray], split: str, standing: float) -> dict[str, dict]:
+        """The same for recorded motions of a split that are lifted: `lift` makes [N,T,J,3] metres, centred, of gapless 2D motions.
+
+        Test motions are those whose lengths generated motions have, training motions those of the row of recorded ones; lifting costs
+        little, so every iteration has its own.
+        """
+
+        def made(iteration: int) -> tuple[np.ndarray, np.ndarray]:
+            motions = take(self.sets[split], self._drawn(iteration) if split == "test" else self._compared(iteration)[1])
+            return lift(motions), motions.lengths
+
+        return self._compare(name, made, standing)
+
+    def score_lifted(self, name: str, motions: LiftedMotions, standing: float) -> dict[str, dict]:
+        """The same for motions that were lifted elsewhere; all of them where there are fewer than samples."""
+
+        def made(iteration: int) -> tuple[np.ndarray, np.ndarray]:
+            rows = draw(len(motions.lengths), min(self.settings.samples, len(motions.lengths)), self._rng(iteration, 3))
+            return motions.positions[rows], motions.lengths[rows]
+
+        return self._compare(name, made, standing)
+
+    def _drawn(self, iteration: int) -> np.ndarray:
+        """The test motions of an iteration whose lengths generated motions have."""
+        return draw(len(self.sets["test"]), self.settings.samples, self._rng(iteration, 3))
+
+    def _compare(self, name: str, made: Callable[[int], tuple[np.ndarray, np.ndarray]], standing: float, flat: bool = False,
+                 fresh: bool = True) -> dict[str, dict]:
+        """Metrics by split of the motions [N,T,J,3] (or [N,T,J,2] where `flat`) and lengths [N] that `made` gives for an iteration; those
+        of the first one for all where not `fresh`."""
+        repetitions, motions, lengths = [], np.zeros(0), np.zeros(0)
+        for iteration in range(self.settings.iterations):
+            if fresh or not iteration:
+                motions, lengths = made(iteration)
+            seen = motions if flat else film(motions, self.model, self._rng(iteration, 4), self.settings.sides)
+            features = self.evaluator.features(seen, lengths)
+            repetitions.append(self._metrics(features, iteration))
+        if not flat:
             self.plausibility[name] = measure_generated(motions, lengths, self.model, standing)
         return self._summary(repetitions)
 
@@ -161,7 +209,10 @@ def add_arguments(parser) -> None:
     parser.add_argument("--samples", type=int, default=EvaluationSettings.samples, help="motions a row; the paper has 1024")
     parser.add_argument("--iterations", type=int, default=EvaluationSettings.iterations)
     parser.add_argument("--fresh", action="store_true", help="generate anew in every iteration, as the paper's program does")
-    parser.add_argument("--rows", nargs="+", choices=[GROUND_TRUTH, *subjects()], default=[GROUND_TRUTH, *TABLE_3], help="Table 3 without it")
+    parser.add_argument("--rows", nargs="+", choices=[GROUND_TRUTH, *subjects(), *ELEPOSE_ROWS], default=[GROUND_TRUTH, *TABLE_3],
+                        help="Table 3 without it; ElePose is trained once, for minutes, into the evaluator's folder")
+    parser.add_argument("--lifted", nargs="+", action="extend", default=[], metavar="NAME=FOLDER",
+                        help="another lifter's results as a row NAME: .npy files [T,J,3], metres, the pack's keypoints and centring")
     parser.add_argument("--sides", choices=SIDES, default="all", help="film 3D motions from all sides, at 90 degrees to the first view, or from 45 to 135")
     parser.add_argument("--dreamfusion-iterations", type=int, default=200, help="200 in the paper, 1000 in its program")
     parser.add_argument("--float32", action="store_true", help="no half precision in the network")
@@ -187,19 +238,39 @@ def check_settings(arguments) -> None:
         raise KineliftError("recorded clips need a domain that reads them", "Give --clips and --domain together", code="bad-setting")
 
 
+def lifted_folders(given: Sequence[str]) -> dict[str, Path]:
+    """Folders by name, from NAME=FOLDER. Raises KineliftError for another form and for a name that is taken."""
+    found: dict[str, Path] = {}
+    for one in given:
+        name, _, folder = one.partition("=")
+        if not name or not folder:
+            raise KineliftError(f"--lifted {one} names no row and folder", "Write it as NAME=FOLDER", code="bad-setting")
+        if name in (*found, GROUND_TRUTH, *subjects(), *ELEPOSE_ROWS):
+            raise KineliftError(f"there is already a row {name!r}", "Give the lifted motions another name", code="bad-setting")
+        found[name] = Path(folder)
+    return found
+
+
 def run(arguments) -> int:
     check_settings(arguments)
+    folders = lifted_folders(arguments.lifted)
     folder = find_pack(arguments.pack)
     model = load_model(arguments.pack, arguments.device)
     settings = EvaluationSettings(arguments.samples, arguments.iterations, arguments.fresh, arguments.seed, arguments.sides)
+    lifted = {name: load_lifted(path, model.skeleton) for name, path in folders.items()}
     clips = recorded_clips(arguments.domain, arguments.clips, model) if arguments.clips else []
     feet = [model.skeleton.joints.index(name) for name in model.skeleton.feet]
     standing = plausibility.standing_height(clips, feet) if clips and model.card["centring"] == "root-horizontal" else 0.0
     evaluation = Evaluation(model, arguments.data, arguments.evaluator or folder, settings, print_progress)
     rows: dict[str, dict] = {}
-    for name in arguments.rows:
+    for name in (*arguments.rows, *lifted):
         if name == GROUND_TRUTH:
             rows[name] = {"title": "recorded training motions", **evaluation.ground_truth()}
+        elif name in ELEPOSE_ROWS:
+            title, split = ELEPOSE_ROWS[name]
+            rows[name] = {"title": title, **evaluation.score_lifter(name, evaluation.elepose().lift, split, standing)}
+        elif name in lifted:
+            rows[name] = {"title": name, **evaluation.score_lifted(name, lifted[name], standing)}
         else:
             subject = subjects(not arguments.float32, arguments.dreamfusion_iterations)[name]
             rows[name] = {"title": subject.title, **evaluation.score(name, subject, standing)}
@@ -209,6 +280,7 @@ def run(arguments) -> int:
     measured |= {name: {"title": rows[name]["title"], **values} for name, values in evaluation.plausibility.items()}
     scores = {
         "samples": settings.samples, "iterations": settings.iterations, "fresh": settings.fresh, "sides": settings.sides,
+        "lifted": {name: min(settings.samples, len(motions.lengths)) for name, motions in lifted.items()},
         "compared": {split: [len(motions), evaluation.counts[split]] for split, motions in evaluation.sets.items()},
         "bfloat16": not arguments.float32, "dreamfusion_iterations": arguments.dreamfusion_iterations,
         "training_steps": training_steps(model.card["training"]), "standing": standing, "rows": rows, "plausibility": measured,

@@ -127,6 +127,11 @@ def vae_loss(vae: FeatureVae, x: torch.Tensor, mask: torch.Tensor, lengths: torc
     return error + KL_WEIGHT * divergence
 
 
+def learning_rate_at(step: int, steps: int, highest: float) -> float:
+    """A short warm-up, then half a cosine down to a hundredth."""
+    return highest * min(1.0, (step + 1) / WARMUP_STEPS) * (0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2)
+
+
 def train_evaluator(motions: Motion2DSet, mean: torch.Tensor, std: torch.Tensor, settings: EvaluatorSettings, steps: int = 3000,
                     learning_rate: float = 1e-3, seed: int = 0, report: Report = lambda fraction, message: None) -> FeatureVae:
     """Trains an evaluator on gapless motions (see `fill_gaps`), on random crops so that it knows all lengths.
@@ -150,7 +155,7 @@ def train_evaluator(motions: Motion2DSet, mean: torch.Tensor, std: torch.Tensor,
             x[slot, :span] = motions.keypoints[row, start : start + span]
             mask[slot, :span] = motions.confidences[row, start : start + span] > 0
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate * min(1.0, (step + 1) / WARMUP_STEPS) * (0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2)
+            group["lr"] = learning_rate_at(step, steps, learning_rate)
         loss = vae_loss(vae, (torch.from_numpy(x) - vae.mean) / vae.std, torch.from_numpy(mask), torch.from_numpy(spans))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

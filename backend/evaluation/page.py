@@ -21,12 +21,28 @@ def plausibility_table(rows: dict[str, dict]) -> str:
                           [[row["title"], *(f"{row[measure]:.2f}" for measure in MEASURES)] for row in rows.values()])
 
 
+def lifter_paragraph(scores: dict) -> list[str]:
+    """What the rows of lifters are, where there are any."""
+    told = []
+    if any(name.startswith("elepose") for name in scores["rows"]):
+        told.append("""\
+ElePose (Wandt et al. 2022) learned from the same 2D training motions and lifts recorded ones frame by frame, others in every repetition.
+Lifting test motions, it is given what the test split is made of, which the other rows have to know; lifting training motions, it is given
+those of the row of recorded ones, and what it loses against that row it loses by lifting.""")
+    told += [f"`{name}` is {count} motions that another lifter made." for name, count in scores["lifted"].items()]
+    if told:
+        told.append("From near its own camera a lifted motion is the recorded one; `--sides side` and `--sides hybrid` film it from "
+                    "elsewhere.")
+    return [" ".join(told)] if told else []
+
+
 def evaluation_page(card: dict, scores: dict) -> str:
     """The page for a pack's card and the scores of `evaluate`."""
     (train_used, train_all), (test_used, test_all) = scores["compared"]["train"], scores["compared"]["test"]
     steps = f", trained for {scores['training_steps']:,} steps" if scores["training_steps"] else ""
     repeated = ("Every repetition generates its motions anew." if scores["fresh"] else
                 "Motions are generated once, so the intervals cover the choice of cameras and of recorded motions, not that of seeds.")
+    lifters = lifter_paragraph(scores)
     half = "bfloat16 where the machine has it" if scores["bfloat16"] else "float32"
     paragraphs = [
         f"# Evaluation: {card['title']}",
@@ -34,8 +50,8 @@ def evaluation_page(card: dict, scores: dict) -> str:
         "## Against the test split",
         scores_table(scores["rows"], "test"),
         f"""\
-The table repeats Table 3 of the MAS paper. Motions become features by the pack's own evaluator, an autoencoder trained on its
-2D training motions, so its figures compare rows with each other, not with the paper's. A 3D motion is filmed once,
+The table repeats Table {2 if lifters else 3} of the MAS paper. Motions become features by the pack's own evaluator, an autoencoder
+trained on its 2D training motions, so its figures compare rows with each other, not with the paper's. A 3D motion is filmed once,
 {SIDES_TOLD[scores["sides"]]}, at the pack's elevation. A row is {scores["samples"]} motions (the paper: 1024) with lengths of test motions, against as
 many recorded ones; few motions make every FID larger, that of the first row too. The metrics are repeated {scores["iterations"]} times with
 other cameras and another draw of recorded motions; ± is 1.96 std / sqrt(n). {repeated}
@@ -48,6 +64,7 @@ Missed points of recorded motions are filled in over time. Recordings without th
 ({train_all - train_used} of {train_all} training motions, {test_all - test_used} of {test_all} test motions), because a generated
 motion always has one; what the pack learned from them counts against it here. DreamFusion takes one view an iteration from
 the full circle (the paper's program looks at the front only), {scores["dreamfusion_iterations"]} iterations, Adam at 0.01.""",
+        *lifters,
         "## Against the training split",
         "The same motions against those the pack learned from: how well it knows its own data. The first row compares two halves of it.",
         scores_table(scores["rows"], "train"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,6 +85,6 @@ def film(motions: np.ndarray, model: MasModel, rng: np.random.Generator, sides: 
     return project_perspective(torch.from_numpy(motions).double(), axes, model.distance, model.scale).numpy()
 
 
-def draw_lengths(of: Sequence[int] | np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` lengths drawn from those of recorded motions, without replacement where there are enough."""
-    return rng.choice(np.asarray(of), count, replace=count > len(of))
+def draw(of: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of `count` out of `of` motions, without replacement where there are enough."""
+    return rng.choice(of, count, replace=count > of)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,10 @@ import pytest
 import torch
 
 from backend.__main__ import main
-from backend.evaluation import evaluate
+from backend.evaluation import elepose, evaluate
 from backend.evaluation.bench import candidates, chosen
 from backend.evaluation.feature_vae import FILE, EvaluatorSettings, FeatureVae, save_evaluator
-from backend.evaluation.subjects import TABLE_3, batches, draw_lengths, film, generate, subjects
+from backend.evaluation.subjects import TABLE_3, batches, draw, film, generate, subjects
 from backend.evaluation.tables import markdown_table, with_interval
 from backend.motion.motion2d import Motion2DSet
 from backend.packs.model import load_model
@@ -104,7 +105,74 @@ def test_an_evaluator_is_trained_where_there_is_none(world: Path, tmp_path: Path
     assert (tmp_path / FILE).is_file()
 
 
+def test_lifters_are_compared_as_in_table_2(world: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """ElePose is trained once, into the evaluator's folder; another lifter's results lie in a folder."""
+    trained = []
+
+    def quick(motions, model, settings, seed, report):
+        trained.append(len(motions))
+        return elepose.train_elepose(motions, model, replace(settings, width=8, flow_width=8, flow_steps=2, steps=2, batch=8), seed, report)
+
+    monkeypatch.setattr(evaluate, "train_elepose", quick)
+    rng, folder = np.random.default_rng(0), world / "other"
+    folder.mkdir()
+    for number, frames in enumerate((20, 25, 30)):
+        np.save(folder / f"{number}.npy", rng.standard_normal((frames, 18, 3)) * 0.2)
+    rows, page = ["--rows", "fast", "elepose", "elepose-train", "--lifted", f"other={folder}"], world / "lifters.md"
+    for sides in ("all", "hybrid"):
+        assert run(world, *rows, "--sides", sides, "--iterations", "2", "--write", str(page), "--json", str(world / "lifters.json")) == 0
+    assert trained == [11]
+    written = json.loads((world / "lifters.json").read_text())
+    assert list(written["rows"]) == list(written["plausibility"]) == ["fast", "elepose", "elepose-train", "other"]
+    assert written["lifted"] == {"other": 3}
+    text = page.read_text()
+    for said in ("ElePose, from test motions", "Table 2 of the MAS paper", "`other` is 3 motions", "from 45 to 135 degrees"):
+        assert said in text
+    (world / "tiny" / elepose.FILE).write_bytes(b"")
+    assert run(world, "--rows", "elepose") == 1
+    assert "not a readable ElePose" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_perfect_lifter_scores_as_the_motions_it_is_given(split: str, world: Path, monkeypatch: pytest.MonkeyPatch):
+    model = load_model(str(world / "tiny"), "cpu")
+    settings = evaluate.EvaluationSettings(samples=4, iterations=2)
+    evaluation = evaluate.Evaluation(model, world / "2d", world / "tiny", settings, lambda *_: None)
+    given = []
+
+    def lift(motions: Motion2DSet) -> np.ndarray:
+        given.append(motions)
+        return np.concatenate([motions.keypoints, np.zeros_like(motions.keypoints[..., :1])], -1)
+
+    monkeypatch.setattr(evaluate, "film", lambda motions, *_: motions[..., :2])
+    scores = evaluation.score_lifter("perfect", lift, split, standing=0.0)
+    assert [len(motions) for motions in given] == [4, 4]
+    recorded = evaluation.sets[split].keypoints
+    assert all(any(np.array_equal(one, other) for other in recorded) for motions in given for one in motions.keypoints)
+    assert list(evaluation.plausibility) == ["perfect"]
+    assert (scores == evaluation.ground_truth()) == (split == "train")
+
+
+@pytest.mark.parametrize(("files", "said"), [
+    ({}, "there are 0 lifted motions"),
+    ({"a": np.zeros((5, 18, 3))}, "there are 1 lifted motions"),
+    ({"a": np.zeros((5, 18, 3)), "b": np.zeros((5, 16, 3))}, "b.npy: the motion has shape [5, 16, 3]. Write it as [frames, 18, 3]"),
+    ({"a": np.zeros((5, 18, 3)), "b": np.zeros((1, 18, 3))}, "at least 2 frames"),
+    ({"a": np.full((5, 18, 3), np.nan), "b": np.zeros((5, 18, 3))}, "a.npy: there is no number at frame 0, Hip"),
+    ({"a": np.array([{}], object), "b": np.zeros((5, 18, 3))}, "a.npy: this is not a readable array"),
+    ({"a": np.array(["x"]), "b": np.zeros((5, 18, 3))}, "a.npy: this is not a readable array"),
+])
+def test_lifted_motions_that_can_not_be_read_are_named(files: dict[str, np.ndarray], said: str, world: Path, tmp_path: Path, capsys):
+    for name, array in files.items():
+        np.save(tmp_path / f"{name}.npy", array, allow_pickle=True)
+    assert run(world, "--rows", "recorded", "--lifted", f"other={tmp_path}") == 1
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("more", "said"), [
+    (["--lifted", "folder"], "names no row and folder"),
+    (["--lifted", "fast=folder"], "already a row 'fast'"),
+    (["--lifted", "a=x", "a=y"], "already a row 'a'"),
     (["--samples", "1"], "nothing to compare"),
     (["--iterations", "0"], "nothing to compare"),
     (["--clips", "."], "need a domain"),
@@ -144,10 +212,10 @@ def test_batches_hold_every_row_once_and_need_no_padding():
     assert all(len(rows) <= 16 and len(set(lengths[rows])) == 1 for rows in found)
 
 
-def test_lengths_are_drawn_without_replacement_where_there_are_enough():
+def test_motions_are_drawn_without_replacement_where_there_are_enough():
     rng = np.random.default_rng(0)
-    assert sorted(draw_lengths(np.arange(8), 8, rng)) == list(range(8))
-    assert len(draw_lengths(np.arange(3), 10, rng)) == 10
+    assert sorted(draw(8, 8, rng)) == list(range(8))
+    assert len(draw(3, 10, rng)) == 10
 
 
 def test_a_camera_films_from_a_random_side(world: Path):
