@@ -14,6 +14,7 @@ from backend.errors import KineliftError
 from backend.mas.sampler import MODES, SamplerSettings, sample
 from backend.motion.bones import hold_bone_lengths
 from backend.motion.motion3d import Motion3D
+from backend.motion.planting import plant
 from backend.motion.root_path import root_path
 from backend.packs.model import MasModel, load_model
 
@@ -54,7 +55,8 @@ class GenerateSettings:
 
 
 def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: dict) -> Motion3D:
-    """From a centred sample [T,J+K,3] to a motion in the world: on the floor, bones of one length, the root on its path."""
+    """From a centred sample [T,J+K,3] to a motion in the world: bones of one length, the root on its path, the feet planted on the floor.
+    In place, feet are planted first and the path is taken away then, so that a standing foot goes as fast as the ground."""
     skeleton, fps = model.skeleton, float(model.card["fps"])
     joints = len(skeleton.joints)
     if len(points) >= SMOOTHING_FRAMES:
@@ -64,17 +66,18 @@ def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: d
     objects = points[:, joints : joints + len(skeleton.objects)].copy()
     travel = points[:, skeleton.keypoints.index(skeleton.travel), :2] if skeleton.travel else None
     if model.card["centring"] == "root-horizontal":
-        lift = np.full(len(points), float(model.card["centre_height"]))
+        lift, standing = np.full(len(points), float(model.card["centre_height"])), model.card.get("standing_height")
     else:  # heights are lost: a foot, or with acrobats and animals any joint, is always on the floor
         lowest = body if model.card["centring"] == "mean" else body[:, feet]
-        lift = -lowest[..., 2].min(1)
-    body[..., 2] += lift[:, None]
-    objects[..., 2] += lift[:, None]
-    if not in_place:
-        path = root_path(body, feet, fps, travel)
-        body += path[:, None]
-        objects += path[:, None]
-    return Motion3D(body, list(skeleton.joints), list(skeleton.parents), fps, skeleton.name, list(skeleton.objects),
+        lift, standing = -lowest[..., 2].min(1), 0.0
+    path = lift[:, None] * [0, 0, 1] + root_path(body, feet, fps, travel)
+    planted, shift = plant(body + path[:, None], skeleton, fps, standing)
+    path = path + shift
+    if in_place:
+        planted -= path[:, None] * [1, 1, 0]
+        path *= [0, 0, 1]
+    objects += path[:, None]
+    return Motion3D(planted, list(skeleton.joints), list(skeleton.parents), fps, skeleton.name, list(skeleton.objects),
                     objects if skeleton.objects else None, provenance=provenance)
 
 

@@ -20,6 +20,7 @@ from backend.diffusion.schedule import Schedule
 from backend.errors import KineliftError
 from backend.motion.files import write_bytes
 from backend.motion.motion2d import Motion2DSet
+from backend.motion.planting import seen_standing_height
 from backend.packs.model import load_model, save_pack
 from backend.training.domain import Domain
 
@@ -99,6 +100,15 @@ def crops(motions: Motion2DSet, settings: TrainingSettings, rng: np.random.Gener
     return keypoints, confidences, lengths
 
 
+def standing_height(motions: Motion2DSet, domain: Domain) -> float | None:
+    """The card's `standing_height`: metres at which foot joints stand; None where the centring loses heights or no foot rests."""
+    if domain.settings["centring"] != "root-horizontal":
+        return None
+    feet, settings = [domain.skeleton.joints.index(name) for name in domain.skeleton.feet], domain.settings
+    found = seen_standing_height(motions.keypoints, motions.confidences, feet, motions.fps, settings["camera"], settings.get("centre_height", 0.0))
+    return None if found is None else round(found, 4)
+
+
 class Trainer:
     """Owns the network, its moving average and the optimiser; resumes from `folder`/training.pt when it is there."""
 
@@ -117,6 +127,7 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(self.denoiser.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
         self.schedule = Schedule()
         self.mean, self.std = (tensor.to(self.device) for tensor in normalisation(motions))
+        self.standing_height = standing_height(motions, domain)
         self.state = TrainingState()
         self.before: list[dict] = []
         if start_from and not self.checkpoint.is_file():
@@ -246,6 +257,7 @@ class Trainer:
             "seconds": {key: domain["seconds"][key] for key in ("default", "max")},
             "camera": {"distance": domain["camera"]["distance"], "elevation": [elevation, elevation], "scale": domain["camera"]["scale"]},
             "centring": domain["centring"], "centre_height": domain.get("centre_height", 0.0),
+            **({} if self.standing_height is None else {"standing_height": self.standing_height}),
             "network": network, "diffusion": {"steps": self.schedule.steps, "tau": 2.0},
             "training": {"motions": len(self.motions), "steps": self.state.step, "batch": self.settings.batch * self.world,
                          "minutes": round(self.state.seconds / 60, 1), "device": self.device.type,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from backend.mas.generate import MAX_SEED, GenerateSettings, generate, to_motion
 from backend.motion.bones import bone_lengths
 from backend.motion.motion3d import Motion3D
 from backend.packs.model import MasModel
+from tests.tiny_pack import STANDING
 
 
 def quick(pack: Path, **changes) -> GenerateSettings:
@@ -41,15 +43,38 @@ def test_seeds_go_around_at_the_end(tiny_folder: Path, tmp_path: Path):
     assert [Motion3D.load(path).provenance["seed"] for path in paths] == [MAX_SEED, 0]
 
 
+def standing_sample(model: MasModel, frames: int = 45, sunk: float = 0.05) -> np.ndarray:
+    """A player [T,18,3] who stands in the pack's coordinates, sunk into the floor, and sways."""
+    pose = np.array([(x, 0, up) for x, up in (STANDING[point] for point in model.skeleton.keypoints)])
+    knees = [model.skeleton.joints.index(name) for name in ("RKnee", "LKnee")]
+    pose[knees] -= [0, 0.08, 0]
+    points = np.repeat(pose[None] - [0, 0, sunk], frames, axis=0)
+    feet = [model.skeleton.joints.index(name) for name in model.skeleton.feet]
+    points[:, feet] += 0.02 * np.sin(np.arange(frames) / 6)[:, None, None]
+    return points
+
+
 def test_in_place_leaves_the_root_over_the_origin(tiny: MasModel):
-    points = np.random.default_rng(0).normal(0, 0.1, (30, 18, 3)) + np.linspace(0, 1, 18)[:, None]
-    points[:, 0] = np.stack([np.zeros(30), np.zeros(30), np.linspace(-0.2, 0.3, 30) ** 2], 1)  # the smoothing keeps parabolas
+    points = standing_sample(tiny)
     stays, goes = (to_motion(points, tiny, in_place, {}) for in_place in (True, False))
     assert np.allclose(stays.positions[:, 0, :2], 0, atol=1e-9)
     path = goes.positions[:, 0] - stays.positions[:, 0]
     assert np.allclose(path[:, 2], 0)
+    assert np.allclose(goes.positions - stays.positions, path[:, None])
     assert np.allclose(goes.object_positions[:, 0] - stays.object_positions[:, 0], path)
-    assert np.allclose(stays.positions[:, 0, 2], points[:, 0, 2] + 0.9)
+
+
+def test_feet_stand_at_the_height_the_pack_learned(tiny: MasModel):
+    learned = replace(tiny, card={**tiny.card, "standing_height": 0.1})
+    points = standing_sample(tiny)
+    motion = to_motion(points, learned, False, {})
+    feet = [tiny.skeleton.joints.index(name) for name in tiny.skeleton.feet]
+    assert np.allclose(motion.positions[:, feet, 2], 0.1, atol=1e-6)
+    assert np.ptp(motion.positions[:, feet], axis=0).max() < 1e-6
+    raised = motion.positions[:, 0] - to_motion(points, tiny, False, {}).positions[:, 0]
+    assert raised[:, 2].min() > 0.02
+    carried = motion.object_positions[:, 0] - motion.positions[:, 0]
+    assert np.allclose(carried, points[:, 16] - points[:, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize(("changes", "said"), [

@@ -19,7 +19,7 @@ from backend.motion.motion2d import Motion2DSet
 from backend.packs.catalogue import read_pack
 from backend.packs.model import load_model
 from backend.training.project import project
-from backend.training.train import Trainer, TrainingSettings, crops, masked_loss, normalisation
+from backend.training.train import Trainer, TrainingSettings, crops, masked_loss, normalisation, standing_height
 from tests.training.clips import walks, write_clips
 
 NETWORK = DenoiserSettings(keypoints=18, width=16, feedforward=24, layers=1, heads=2, dropout=0.1)
@@ -88,8 +88,17 @@ def test_an_interrupted_run_leaves_a_pack_and_goes_on(data, tmp_path: Path):
     model = load_model(str(folder), "cpu")
     assert model.card["training"]["steps"] == 60
     assert model.card["data"][0]["licence"] == "CC0"
+    assert "standing_height" not in model.card  # nobody stands still in a walk
     assert (folder / "loss.png").stat().st_size > 1000
     assert model.denoiser(torch.zeros(1, 5, 18, 2), torch.tensor([3])).isfinite().all()
+
+
+def test_the_standing_height_is_for_packs_that_keep_heights(data):
+    domain, motions = data
+    points = np.tile(np.float32([0, -0.8]), (3, 30, 18, 1))
+    still = Motion2DSet(points, np.ones((3, 30, 18), np.float32), np.full(3, 30), ["a"] * 3, motions.skeleton, motions.fps)
+    assert 0.05 < standing_height(still, domain) < 0.1
+    assert standing_height(still, replace(domain, settings={**domain.settings, "centring": "root"})) is None
 
 
 def test_a_run_starts_from_a_pack_and_its_card_says_so(data, tmp_path: Path):
