@@ -10,10 +10,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from backend.errors import KineliftError
+from backend.motion.planting import plant
 from backend.training.acts import Act, perform
 from backend.training.widening import (
-    DRAWN_SLIDING,
-    RECORDED_SLIDING,
     at_rate,
     ballistic,
     bend,
@@ -21,7 +20,7 @@ from backend.training.widening import (
     facing_ahead,
     flights,
     lean,
-    plant,
+    plant_drawn,
     random_curve,
     stances,
 )
@@ -156,10 +155,10 @@ class Repertoire:
         keypoints, speed, standing = keypoints * factors, speed * rate * factors[1], standing * factors[2]
         gone = distances(speed, self.fps)
         keypoints[..., 1] -= gone[:, None]
-        carrying = stances(keypoints, [leg[2] for leg in self.legs], standing, self.fps, DRAWN_SLIDING)
+        carrying = stances(keypoints, [leg[2] for leg in self.legs], standing, self.fps)
         keypoints = ballistic(keypoints, flights(carrying, self.fps), self.fps)
         if settings.plant:
-            keypoints = plant(keypoints, self.legs, standing, carrying)
+            keypoints = plant_drawn(keypoints, self.legs, standing, carrying)
         return wind(keypoints, gone, speed, float(standing.max()), settings, rng)[:frames]
 
 
@@ -179,17 +178,17 @@ def vary(keypoints: np.ndarray, settings: Widening, skeleton: Skeleton, fps: flo
     keypoints = at_rate(keypoints * factors, rate)
     if len(keypoints) < 2:
         return keypoints
-    limbs = legs(skeleton)
-    standing = standing_heights([keypoints], limbs)
     if settings.plant:
-        keypoints = plant(keypoints, limbs, standing, stances(keypoints, [leg[2] for leg in limbs], standing, fps, RECORDED_SLIDING))
+        joints = len(skeleton.joints)
+        body, shift = plant(keypoints[:, :joints], skeleton, fps)
+        keypoints = np.concatenate([body, keypoints[:, joints:] + shift[:, None]], 1)
     way = keypoints[..., :2].mean(1)
     if not settings.curvature or np.linalg.norm(way[-1] - way[0]) < SHORTEST_WAY:
         return keypoints
     keypoints = facing_ahead(keypoints)
     gone = -keypoints[..., 1].mean(1)
     speed = gaussian_filter1d(np.gradient(gone), 0.3 * fps, mode="nearest") * fps
-    return wind(keypoints, gone, speed, float(standing.max()), settings, rng)
+    return wind(keypoints, gone, speed, float(standing_heights([keypoints], legs(skeleton)).max()), settings, rng)
 
 
 def draw(settings: Widening, rng: np.random.Generator) -> tuple[float, np.ndarray]:

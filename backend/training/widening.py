@@ -10,10 +10,12 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d
 
+from backend.motion.contacts import spells
+
 GRAVITY = 9.81  # metres a second squared
 STANDING_SLACK = 0.03  # metres above its standing height up to which a foot is on the floor
 FREE_SPEED = 0.4  # metres a second that a standing foot may slide below a body that stands
-DRAWN_SLIDING, RECORDED_SLIDING = 1.3, 0.3  # and this share of the body's speed, in animations and in recordings
+SWING_SPEED = 1.3  # times the body's speed, and FREE_SPEED: a low foot that goes forwards faster is swinging
 FLIGHT_SECONDS = 0.25  # a shorter time with all feet off the floor is part of a gait, not a jump
 STEP_LIFT, MOST_LIFT = 0.2, 0.08  # how high a step must lift a foot: by this share of its length, and metres
 MOST_STRETCH = 1.06  # how much longer than its bones a leg may become to keep its foot in place
@@ -42,32 +44,23 @@ def facing_ahead(keypoints: np.ndarray) -> np.ndarray:
     return turned
 
 
-def stances(keypoints: np.ndarray, feet: list[int], standing: np.ndarray, fps: float, sliding: float) -> np.ndarray:
-    """Which feet [T,F] carry: low, and not swinging past the floor.
-
-    Args: standing [F]: their heights on the floor, metres; sliding: how fast they may slide, as a share of the body's speed.
-    """
+def stances(keypoints: np.ndarray, feet: list[int], standing: np.ndarray, fps: float) -> np.ndarray:
+    """Which drawn feet [T,F] carry: low, and not swinging past the floor. standing [F]: their heights on the floor, metres."""
     velocity = np.gradient(keypoints[..., :2], axis=0) * fps
     body = gaussian_filter1d(velocity.mean(1, keepdims=True), 0.15 * fps, axis=0, mode="nearest")
     speed = np.linalg.norm(body, axis=-1)
     ahead = body / np.maximum(speed, FREE_SPEED)[..., None]
     # Drawn feet often slide backwards on the floor, faster than the body goes; only a swing goes forwards.
     forwards = velocity[:, feet] - ahead * (velocity[:, feet] * ahead).sum(-1, keepdims=True).clip(max=0)
-    slow = np.linalg.norm(forwards, axis=-1) < FREE_SPEED + sliding * speed
+    slow = np.linalg.norm(forwards, axis=-1) < FREE_SPEED + SWING_SPEED * speed
     low = keypoints[:, feet, 2] < standing + STANDING_SLACK
     pair = np.ones((2, 1), bool)
     return binary_opening(binary_closing(np.pad(low & slow, ((2, 2), (0, 0)), mode="edge"), pair), pair)[2:-2]
 
 
-def spans(flags: np.ndarray) -> list[tuple[int, int]]:
-    """Runs of True in flags [T] as (start, end) with end exclusive."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
-    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
-
-
 def flights(carrying: np.ndarray, fps: float) -> list[tuple[int, int]]:
     """Jumps: (last frame on the floor, first frame back on it) wherever no foot of carrying [T,F] stands for FLIGHT_SECONDS."""
-    found = spans(~carrying.any(1))
+    found = spells(~carrying.any(1))
     return [(start - 1, end) for start, end in found if start > 0 and end < len(carrying) and (end - start) / fps >= FLIGHT_SECONDS]
 
 
@@ -83,8 +76,8 @@ def ballistic(keypoints: np.ndarray, jumps: list[tuple[int, int]], fps: float) -
     return moved
 
 
-def plant(keypoints: np.ndarray, legs: list[tuple[int, int, int]], standing: np.ndarray, carrying: np.ndarray) -> np.ndarray:
-    """Feet stay where they stand, on the floor.
+def plant_drawn(keypoints: np.ndarray, legs: list[tuple[int, int, int]], standing: np.ndarray, carrying: np.ndarray) -> np.ndarray:
+    """Drawn feet stay where they stand, on the floor. They slide too fast, and their legs are too straight, for `backend.motion.planting`.
 
     Args: legs: joint indices (hip, knee, foot), one a foot; standing [F] the feet's heights on the floor; carrying [T,F] from `stances`.
     A stance stands in its middle place; the correction fades through the swings between two of them, which clear the floor, and
@@ -95,7 +88,7 @@ def plant(keypoints: np.ndarray, legs: list[tuple[int, int, int]], standing: np.
     for leg, height, carries in zip(legs, standing, carrying.T):
         foot = keypoints[:, leg[2]]
         held, offset = np.flatnonzero(carries), np.zeros_like(foot)
-        for start, end in spans(carries):
+        for start, end in spells(carries):
             offset[start:end] = np.append(foot[start:end, :2].mean(0), height) - foot[start:end]
         if len(held):
             before, after = np.searchsorted(held, frames, "right") - 1, np.searchsorted(held, frames, "left")

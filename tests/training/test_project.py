@@ -149,7 +149,7 @@ def test_animations_in_place_become_motions_that_go_somewhere(tmp_path: Path):
 
 def test_recordings_are_varied_when_the_domain_says_so(tmp_path: Path):
     text = TOML.replace("share = 1.0", 'share = 1.0\nwiden = "more"')
-    text = text.replace("[joints.walk]", "[widening.more]\nrate = [2.0, 2.0]\n[joints.walk]")
+    text = text.replace("[joints.walk]", "[widening.more]\nrate = [2.0, 2.0]\nplant = true\n[joints.walk]")
     domain = Domain.load(str(write_domain(tmp_path, text)))
     write_clips(tmp_path)
     motions = project(domain, domain.clips(tmp_path, "train"), 4, 0, stitch=False)

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from backend.motion.bones import bone_lengths
-from backend.motion.contacts import skating
+from backend.motion.contacts import skating, spells
 from backend.training.widening import (
-    DRAWN_SLIDING,
     GRAVITY,
     MOST_STRETCH,
     at_rate,
@@ -16,10 +15,9 @@ from backend.training.widening import (
     facing_ahead,
     flights,
     lean,
-    plant,
+    plant_drawn,
     random_curve,
     reach,
-    spans,
     stances,
 )
 from tests.training.animals import FEET, FPS, HOOF, LEGS, SKELETON, STANDING, gait, standing
@@ -56,15 +54,15 @@ def test_a_recording_is_turned_to_go_ahead():
 @pytest.mark.parametrize("slide", [0.0, 1.5])
 def test_stances_are_what_is_drawn_on_the_floor(slide: float):
     motion = sent(gait(90, 1.0, 1.5, slide), 1.5)
-    carrying = stances(motion, FEET, STANDING, FPS, DRAWN_SLIDING)
+    carrying = stances(motion, FEET, STANDING, FPS)
     on_floor = np.abs(motion[:, FEET, 2] - HOOF) < 1e-6
     assert (carrying == on_floor).mean() > 0.95
-    assert [len(spans(column)) for column in carrying.T] == [len(spans(column)) for column in on_floor.T]
+    assert [len(spells(column)) for column in carrying.T] == [len(spells(column)) for column in on_floor.T]
 
 
 def test_a_low_foot_that_swings_does_not_stand():
     motion = sent(gait(90, 1.0, 1.5, lift=0.01), 1.5)
-    carrying = stances(motion, FEET, STANDING, FPS, DRAWN_SLIDING)
+    carrying = stances(motion, FEET, STANDING, FPS)
     assert 0.45 < carrying.mean() < 0.65
 
 
@@ -72,8 +70,8 @@ def test_a_low_foot_that_swings_does_not_stand():
 def test_planted_hooves_stand_still_on_the_floor(speed: float):
     motion = sent(gait(120, 1.0, 1.5, slide=1.0), speed)
     motion[..., 2] += 0.02 * np.sin(np.arange(120) / 9)[:, None]  # and the drawing floats and sinks
-    carrying = stances(motion, FEET, STANDING, FPS, DRAWN_SLIDING)
-    planted = plant(motion, LEGS, STANDING, carrying)
+    carrying = stances(motion, FEET, STANDING, FPS)
+    planted = plant_drawn(motion, LEGS, STANDING, carrying)
     assert skating(motion, FEET, FPS) > 0.15
     assert skating(planted, FEET, FPS) < 0.02
     assert np.allclose(planted[:, FEET, 2][carrying], HOOF, atol=2e-3)
@@ -90,14 +88,14 @@ def test_a_step_that_was_drawn_along_the_floor_is_lifted():
     motion[:, FEET[0], 1] += 0.3 * np.clip((np.arange(60) - 25) / 8, 0, 1)
     carrying = np.ones((60, 4), bool)
     carrying[26:33, 0] = False
-    planted = plant(motion, LEGS, STANDING, carrying)
+    planted = plant_drawn(motion, LEGS, STANDING, carrying)
     assert planted[28:31, FEET[0], 2].min() > HOOF + 0.03
     assert np.allclose(planted[[25, 33], FEET[0], 2], HOOF)
 
 
 def test_feet_that_never_stand_are_left_alone():
     motion = standing(20) + [0, 0, 1.0]
-    assert np.allclose(plant(motion, LEGS, STANDING, np.zeros((20, 4), bool)), motion, atol=1e-6)
+    assert np.allclose(plant_drawn(motion, LEGS, STANDING, np.zeros((20, 4), bool)), motion, atol=1e-6)
 
 
 def test_a_leg_reaches_with_its_own_bones():
@@ -153,7 +151,7 @@ def test_a_bent_line_is_a_circle_of_the_radius_asked_for():
 
 def test_hooves_planted_on_a_straight_path_stay_planted_on_a_curved_one():
     motion = sent(gait(120, 1.0, 1.5), 1.5)
-    motion = plant(motion, LEGS, STANDING, stances(motion, FEET, STANDING, FPS, DRAWN_SLIDING))
+    motion = plant_drawn(motion, LEGS, STANDING, stances(motion, FEET, STANDING, FPS))
     gone = distances(np.full(120, 1.5), FPS)
     places, curvature = random_curve(gone, np.full(120, 1.5), 0.3, 2.5, np.random.default_rng(3))
     curved = bend(lean(motion, 1.5**2 * np.interp(gone, places, curvature), HOOF), places, curvature)
