@@ -21,7 +21,8 @@ from backend.mas.stopwatch import Stopwatch
 from backend.motion.files import write_bytes
 from backend.packs.model import MasModel, find_pack, load_model
 
-CALLS, VIEWS, ETAS = (10, 15, 20, 25, 50), (3, 5), (0.0, 1.0)
+CALLS, VIEWS = (10, 15, 20, 40), (3, 5)
+WAYS = {"ancestral": {"eta": 1.0, "order": 1}, "deterministic": {"order": 1}, "second order": {}}
 REFERENCE = "reference"
 
 
@@ -42,13 +43,12 @@ class Measurement:
 
 
 def candidates() -> dict[str, SamplerSettings]:
-    """The modes and what held bones and half precision do to them, then a sweep of the fast mode in half precision, by name:
-    CALLS x VIEWS and whether a step draws fresh noise."""
-    fast, paper = replace(MODES["fast"], bfloat16=True), replace(MODES["paper"], bfloat16=True)
-    sweep = {f"{calls} calls, {views} views, {'ancestral' if eta else 'deterministic'}": replace(fast, calls=calls, views=views, eta=eta)
-             for calls, views, eta in product(CALLS, VIEWS, ETAS)}
+    """The modes, what held bones and half precision do to them, and a sweep of the fast mode over CALLS x VIEWS x WAYS, by name."""
+    fast, paper = MODES["fast"], replace(MODES["paper"], bfloat16=True)
+    sweep = {f"{calls} calls, {views} views, {way}": replace(fast, calls=calls, views=views, **changes)
+             for calls, views, (way, changes) in product(CALLS, VIEWS, WAYS.items())}
     return {**MODES, "paper, bfloat16": paper, "paper, bfloat16, bones held": replace(paper, hold_bones=True),
-            "fast, bfloat16, bones free": replace(fast, hold_bones=False), **sweep}
+            "fast, float32": replace(fast, bfloat16=False), "fast, bones free": replace(fast, hold_bones=False), **sweep}
 
 
 def measure(name: str, settings: SamplerSettings, model: MasModel, frames: int, seeds: list[int]) -> Measurement:

@@ -46,7 +46,7 @@ class SamplerSettings:
 MODES = {
     "reference": SamplerSettings(views=7, adam=True),
     "paper": SamplerSettings(views=5),
-    "fast": SamplerSettings(views=5, calls=20, eta=0.0, hold_bones=True),
+    "fast": SamplerSettings(views=3, calls=20, spacing=0.7, eta=0.0, order=2, hold_bones=True, bfloat16=True),
 }
 PROMINENCE = 1000.0
 BONES_FROM = 0.2  # abar from which the prediction is a pose and no longer a mean of poses, whose bones are rightly short

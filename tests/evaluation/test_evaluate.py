@@ -235,11 +235,11 @@ def test_bench_measures_and_writes(world: Path, capsys):
                  "--fid-only", "fast", "--data", str(world / "2d"), "--write", str(page), "--plot", str(picture), "--json", str(data)])
     assert done == 0
     measured = json.loads(data.read_text())
-    assert [one["name"] for one in measured] == ["reference", "fast", "fast, bfloat16, bones free", "10 calls, 3 views, deterministic",
-                                                 "10 calls, 3 views, ancestral"]
+    assert [one["name"] for one in measured] == ["reference", "fast", "fast, float32", "fast, bones free", "10 calls, 3 views, ancestral",
+                                                 "10 calls, 3 views, deterministic", "10 calls, 3 views, second order"]
     assert measured[0]["rows"] == 99 * 7
     assert measured[0]["adam_iterations"] > 99
-    assert [bool(one["fid"]) for one in measured] == [False, True, True, False, False]
+    assert [bool(one["fid"]) for one in measured] == [False, True, True, True, False, False, False]
     assert all(one["network_seconds"] + one["triangulation_seconds"] <= one["seconds"] for one in measured)
     assert "Adam steps" in page.read_text()
     assert picture.stat().st_size > 5000
@@ -248,7 +248,7 @@ def test_bench_measures_and_writes(world: Path, capsys):
 
 def test_bench_settings(capsys):
     names = list(candidates())
-    assert len(names) == len(set(names)) == 6 + 20
+    assert len(names) == len(set(names)) == 7 + 24
     assert chosen(names, ["10 calls"]) == [name for name in names if name.startswith("10 calls")]
     assert main(["bench", "mas", "--fid", "4"]) == 1
     assert "--data" in capsys.readouterr().err
