@@ -94,7 +94,8 @@ def generate(settings: GenerateSettings, out_dir: Path, report: Callable[[float,
     points = sample(model, frames, seeds, sampler, report).cpu().double().numpy()
     paths = []
     for seed, motion in zip(seeds, points):
-        provenance = {"kinelift": __version__, "pack": model.name, "seed": seed, "mode": settings.mode, "in_place": settings.in_place, "sampler": asdict(sampler)}
+        provenance = {"kinelift": __version__, "pack": model.name, "seed": seed, "mode": settings.mode, "in_place": settings.in_place,
+                      "sampler": asdict(sampler)}
         name = f"{model.name}_{settings.seconds:g}s_seed{seed}.npz"
         paths.append(to_motion(motion, model, settings.in_place, provenance).save(Path(out_dir) / name))
     report(1.0, "done")

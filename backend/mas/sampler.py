@@ -23,11 +23,12 @@ class SamplerSettings:
     """How to sample.
 
     views: cameras on the ring; calls: network evaluations a view; spacing: how they spread over the noise levels
-    (`Schedule.strided`); eta: 1 ancestral, 0 deterministic; order: 2 to
-    extrapolate x0 from the last step (`Schedule.extrapolation`); consistent_noise: the same 3D noise seen by all views (the paper's
-    ablation turns it off); adam: triangulate as the official program does; apart_degrees: the angle between neighbouring views,
-    0 to spread them over the circle; prominent: one view counts a thousandfold (an ablation of the paper's program); hold_bones: after triangulation, give every bone its median length; bfloat16: run the
-    network in half precision where the device has arithmetic for it.
+    (`Schedule.strided`); eta: 1 ancestral, 0 deterministic; order: 2 to extrapolate x0 from the last step
+    (`Schedule.extrapolation`); consistent_noise: the same 3D noise seen by all views (the paper's ablation turns it off);
+    adam: triangulate as the official program does; apart_degrees: the angle between neighbouring views, 0 to spread them over
+    the circle; prominent: one view counts a thousandfold (an ablation of the paper's program); hold_bones: after
+    triangulation, give every bone its median length; bfloat16: run the network in half precision where the device has
+    arithmetic for it, which moves joints by some 2 mm.
     """
 
     views: int = 5
@@ -102,7 +103,7 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
     joints, parents = len(model.skeleton.joints), model.skeleton.parents
     mirror = model.skeleton.mirror_order[:joints]
     weights = torch.tensor([PROMINENCE] + [1.0] * (views - 1), device=model.device) if settings.prominent else None
-    motion = None
+    motion = previous = None
     x = view_noise()
     for index, t in enumerate(steps):
         report(index / len(steps), f"step {index + 1} of {len(steps)}")
@@ -116,7 +117,7 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
                 motion = torch.cat([body, motion[:, :, joints:]], 2)
         if index + 1 < len(steps):
             ahead = motion
-            if settings.order == 2 and index:
+            if settings.order == 2 and previous is not None:
                 ahead = motion + model.schedule.extrapolation(steps[index - 1], t, steps[index + 1]) * (motion - previous)
             previous = motion
             consistent = model.normalise(reproject(ahead, axes, *geometry))

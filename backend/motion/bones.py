@@ -32,7 +32,7 @@ def with_steady_bones(points: torch.Tensor, parents: Sequence[int], mirror: Sequ
     lengths = points.new_zeros(points.shape[0], points.shape[2])
     spans = (points[:, :, children] - points[:, :, [parents[child] for child in children]]).norm(dim=-1)
     if frames is not None:
-        spans = spans.masked_fill((torch.arange(points.shape[1], device=points.device) >= frames[:, None]).unsqueeze(-1), math.nan)
+        spans = spans.masked_fill((torch.arange(points.shape[1], device=points.device) >= frames.to(points.device)[:, None]).unsqueeze(-1), math.nan)
     lengths[:, children] = spans.nanquantile(0.5, dim=1)
     if mirror is not None:
         other = [mirror[child] if parents[mirror[child]] == mirror[max(parent, 0)] else child for child, parent in enumerate(parents)]

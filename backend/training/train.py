@@ -112,7 +112,8 @@ def standing_height(motions: Motion2DSet, domain: Domain) -> float | None:
 class Trainer:
     """Owns the network, its moving average and the optimiser; resumes from `folder`/training.pt when it is there."""
 
-    def __init__(self, motions: Motion2DSet, domain: Domain, network: DenoiserSettings, settings: TrainingSettings, folder: Path, device: str, start_from: str | None = None):
+    def __init__(self, motions: Motion2DSet, domain: Domain, network: DenoiserSettings, settings: TrainingSettings, folder: Path,
+                 device: str, start_from: str | None = None):
         self.motions, self.domain, self.settings, self.folder = motions, domain, settings, folder
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         if self.world > 1:
@@ -156,7 +157,8 @@ class Trainer:
         try:
             self.denoiser.load_state_dict(saved["model"])
         except RuntimeError as error:
-            raise KineliftError(f"the run in this folder has another network ({error})", "Give the same sizes, or another --to", str(self.checkpoint), "bad-checkpoint") from error
+            raise KineliftError(f"the run in this folder has another network ({error})", "Give the same sizes, or another --to",
+                                str(self.checkpoint), "bad-checkpoint") from error
         self.average, self.mean, self.std = saved["average"], saved["mean"], saved["std"]
         self.before = saved["before"]
         self.optimiser.load_state_dict(saved["optimiser"])
@@ -311,12 +313,15 @@ def run(arguments) -> int:
     domain = Domain.load(arguments.domain)
     motions = Motion2DSet.load_folder(arguments.data, "train", domain.skeleton.name, len(domain.skeleton.keypoints), domain.settings["fps"])
     if motions.skeleton != domain.skeleton.name:
-        raise KineliftError(f"the motions have the skeleton {motions.skeleton!r}, the domain {domain.skeleton.name!r}", "Project them again with this domain", str(arguments.data), "bad-data")
-    network = DenoiserSettings(len(domain.skeleton.keypoints), arguments.width, arguments.feedforward, arguments.layers, arguments.heads, arguments.dropout, arguments.skip)
+        raise KineliftError(f"the motions have the skeleton {motions.skeleton!r}, the domain {domain.skeleton.name!r}",
+                            "Project them again with this domain", str(arguments.data), "bad-data")
+    network = DenoiserSettings(len(domain.skeleton.keypoints), arguments.width, arguments.feedforward, arguments.layers, arguments.heads,
+                               arguments.dropout, arguments.skip)
     settings = TrainingSettings(steps=arguments.steps, minutes=arguments.minutes, batch=arguments.batch, learning_rate=arguments.learning_rate,
                                 velocity_weight=arguments.velocity_weight, clean_weight=arguments.clean_weight, seed=arguments.seed)
     trainer = Trainer(motions, domain, network, settings, arguments.to, arguments.device, arguments.start_from)
     if trainer.rank == 0:
-        print(f"training {sum(p.numel() for p in trainer.denoiser.parameters()) / 1e6:.1f} M parameters on {trainer.device} from step {trainer.state.step}", flush=True)
+        parameters = sum(p.numel() for p in trainer.denoiser.parameters())
+        print(f"training {parameters / 1e6:.1f} M parameters on {trainer.device} from step {trainer.state.step}", flush=True)
     trainer.run(lambda fraction, message: print(f"{fraction:6.1%} {message}", flush=True))
     return 0
