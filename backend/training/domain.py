@@ -50,16 +50,7 @@ class Domain:
     @classmethod
     def load(cls, name_or_path: str) -> Domain:
         """Reads a shipped domain by name or a user's file by path; errors name the file, the spot and the remedy."""
-        path = Path(name_or_path)
-        if path.suffix != ".toml":
-            path = DOMAINS / f"{name_or_path}.toml"
-        if not path.is_file():
-            known = ", ".join(sorted(entry.stem for entry in DOMAINS.glob("*.toml")))
-            raise KineliftError("there is no such domain", f"Name a .toml file or one of: {known}", str(name_or_path), "missing-file")
-        try:
-            settings = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise KineliftError(f"this is not valid TOML ({error})", "Correct that line", str(path), "bad-domain") from error
+        path, settings = _read_toml(name_or_path)
         for key in ("title", "skeleton", "fps", "centring", "seconds", "camera", "detector", "sources", "joints"):
             if key not in settings:
                 raise KineliftError(f"'{key}' is missing", "Add it; the shipped domains show how", str(path), "bad-domain")
@@ -69,6 +60,8 @@ class Domain:
             skeleton = load_skeleton(settings["skeleton"])
         except ValueError as error:
             raise KineliftError(str(error).rstrip("."), "Correct 'skeleton'", str(path), "bad-domain") from error
+        if isinstance(settings["joints"], str):
+            settings["joints"] = _read_toml(settings["joints"])[1]["joints"]
         settings["joints"] = {name: _joint_table(name, settings["joints"], path) for name in settings["joints"]}
         widenings = {name: Widening.parse(table, name, str(path)) for name, table in settings.get("widening", {}).items()}
         for index, source in enumerate(settings["sources"]):
@@ -78,6 +71,9 @@ class Domain:
             if "widen" in source and source["widen"] not in widenings:
                 raise KineliftError(f"source {index + 1} is widened by {source['widen']!r}, which is not there",
                                     f"Add [widening.{source['widen']}]", str(path), "bad-domain")
+            if source.get("ball") and len(skeleton.objects) != 1:
+                raise KineliftError(f"source {index + 1} asks for a ball, and the skeleton {skeleton.name!r} has none",
+                                    "Name a skeleton with one object", str(path), "bad-domain")
             if source.get("split", "train") not in SPLITS:
                 raise KineliftError(f"'split' of source {index + 1} is {source['split']!r}", f"Write one of: {', '.join(SPLITS)}",
                                     str(path), "bad-domain")
@@ -145,6 +141,19 @@ class Domain:
             named = {"performer": "performer", "period": "loop_period", "speed": "ground_speed"}
             about = {key: data[name].item() for key, name in named.items() if name in data}
         return Clip(f"{path.parent.name}/{path.stem}", keypoints, seen, index, **about)
+
+
+def _read_toml(name_or_path: str) -> tuple[Path, dict]:
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = DOMAINS / f"{name_or_path}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(entry.stem for entry in DOMAINS.glob("*.toml")))
+        raise KineliftError("there is no such domain", f"Name a .toml file or one of: {known}", str(name_or_path), "missing-file")
+    try:
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise KineliftError(f"this is not valid TOML ({error})", "Correct that line", str(path), "bad-domain") from error
 
 
 def _joint_table(name: str, tables: dict, path: Path, users: tuple[str, ...] = ()) -> dict:

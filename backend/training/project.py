@@ -18,6 +18,7 @@ from scipy.ndimage import gaussian_filter1d
 from backend.motion.cameras import project_perspective, view_axes
 from backend.motion.motion2d import Motion2DSet
 from backend.motion.root_path import travel_points
+from backend.training.ball_play import play_ball
 from backend.training.domain import Clip, Domain
 from backend.training.repertoire import Repertoire, vary
 from backend.training.stitching import MotionGraph
@@ -89,7 +90,12 @@ def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: 
             body = body[start : start + most]
         if len(body) < least and source in makers:
             continue
-        flat, confidence = film(body, clip.seen, domain, rng)
+        seen = clip.seen
+        if settings["sources"][source].get("ball"):
+            joints = body[:, : len(domain.skeleton.joints)]
+            body = np.concatenate([joints, play_ball(joints, domain.skeleton, settings["fps"], rng)[:, None]], 1)
+            seen = np.ones_like(seen)
+        flat, confidence = film(body, seen, domain, rng)
         row = len(names)
         keypoints[row, : len(body)], confidences[row, : len(body)], lengths[row] = flat, confidence, len(body)
         names.append(settings["sources"][source]["name"] if source in makers else clip.name)

@@ -10,7 +10,8 @@ from backend.training.domain import Domain
 from tests.training.clips import TOML, walks, write_clips, write_domain
 
 
-@pytest.mark.parametrize(("name", "skeleton"), [("basketball", "nba16-ball"), ("horse", "ap10k-travel"), ("human", "coco17-travel")])
+@pytest.mark.parametrize(("name", "skeleton"), [("basketball", "nba16-ball"), ("horse", "ap10k-travel"), ("human", "coco17-travel"),
+                                                ("gymnastics", "coco17-ball-travel")])
 def test_the_shipped_domains_are_sound(name: str, skeleton: str):
     domain = Domain.load(name)
     assert domain.skeleton.name == skeleton
@@ -31,10 +32,11 @@ def test_the_shipped_domains_are_sound(name: str, skeleton: str):
     ("[joints.walk]", '[joints.walk]\nlike = "walk"', "is like 'walk'"),
     ("share = 1.0", 'share = 1.0\nwiden = "more"', "widened by 'more'"),
     ("share = 1.0", 'share = 1.0\nsplit = "all"', "'split' of source 1 is 'all'"),
+    ('skeleton = "nba16-ball"', 'skeleton = "nba16"', r"asks for a ball, and the skeleton 'nba16' has none"),
     ("[joints.walk]", "[widening.more]\nfaster = 2\n[joints.walk]", "entry 'faster'"),
 ])
 def test_mistakes_in_a_domain_are_named(old: str, new: str, said: str, tmp_path: Path):
-    path = write_domain(tmp_path, TOML.replace(old, new))
+    path = write_domain(tmp_path, TOML.replace("stitch = true", "stitch = true\nball = true").replace(old, new))
     with pytest.raises(KineliftError, match=said) as caught:
         Domain.load(str(path))
     assert caught.value.place == str(path)

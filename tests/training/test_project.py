@@ -49,6 +49,16 @@ def test_a_missing_and_a_far_ball_have_no_confidence(tmp_path: Path):
     assert not confidence[30:].any()
 
 
+def test_a_ball_is_played_along_where_a_source_asks_for_it(tmp_path: Path):
+    text = TOML.replace('Ball = { object = "Ball" }', "").replace("stitch = true", "ball = true")
+    write_clips(tmp_path, object_names=None, object_positions=None, object_contact=None)
+    domain = Domain.load(str(write_domain(tmp_path, text)))
+    motions = project(domain, domain.clips(tmp_path, "train"), 4, 0, stitch=True)
+    ball = domain.skeleton.keypoints.index("Ball")
+    assert (motions.confidences[:, :30, ball] > 0).mean() > 0.9
+    assert np.ptp(motions.keypoints[0, :30, ball, 1]) > 0.02
+
+
 def test_a_walk_through_the_graph_has_no_jumps(tmp_path: Path):
     """Clips are 2 s long; longer walks must join them without anything moving faster than it does in the clips."""
     domain = walks(tmp_path)
