@@ -172,7 +172,7 @@ def measure_generated(motions: np.ndarray, lengths: np.ndarray, model: MasModel,
     feet = [skeleton.joints.index(name) for name in skeleton.feet]
     for points, length in zip(motions.astype(np.float64), lengths, strict=True):
         delivered = to_motion(points[:length], model, in_place=False, provenance={})
-        bones = plausibility.bone_variation(points[:length, : len(skeleton.joints)], list(skeleton.parents))
+        bones = plausibility.bone_variation(points[:length, : len(skeleton.joints)], list(skeleton.parents), skeleton.elastic_joints)
         found.append({"bone_variation": bones, **plausibility.measure(delivered.positions, feet, delivered.fps, standing)})
     return plausibility.average(found)
 
@@ -181,7 +181,7 @@ def measure_recorded(clips: Sequence[np.ndarray], model: MasModel, standing: flo
     """Plausibility of recorded clips [T,J,3] on the pack's joints."""
     skeleton = model.skeleton
     feet = [skeleton.joints.index(name) for name in skeleton.feet]
-    return plausibility.average([{"bone_variation": plausibility.bone_variation(clip, list(skeleton.parents)),
+    return plausibility.average([{"bone_variation": plausibility.bone_variation(clip, list(skeleton.parents), skeleton.elastic_joints),
                                   **plausibility.measure(clip, feet, float(model.card["fps"]), standing)} for clip in clips])
 
 

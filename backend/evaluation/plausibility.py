@@ -18,9 +18,10 @@ def standing_height(clips: Sequence[np.ndarray], feet: list[int]) -> float:
     return float(np.median([np.percentile(clip[:, feet, 2], 5, axis=0) for clip in clips]))
 
 
-def bone_variation(positions: np.ndarray, parents: list[int]) -> float:
-    """Standard deviation of each bone's length over time as a percentage of its mean, averaged over the bones; positions [T,J,3]."""
-    lengths = bone_lengths(positions, parents)
+def bone_variation(positions: np.ndarray, parents: list[int], elastic: Sequence[int] = ()) -> float:
+    """Standard deviation of each bone's length over time as a percentage of its mean, averaged over the bones but those to
+    `elastic` joints; positions [T,J,3]."""
+    lengths = bone_lengths(positions, [-1 if child in elastic else parent for child, parent in enumerate(parents)])
     return float((lengths.std(0) / lengths.mean(0).clip(min=1e-9)).mean() * 100)
 
 

@@ -62,7 +62,7 @@ def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: d
     if len(points) >= SMOOTHING_FRAMES:
         points = savgol_filter(points, SMOOTHING_FRAMES, 2, axis=0)
     feet = [skeleton.joints.index(name) for name in skeleton.feet]
-    body = hold_bone_lengths(points[:, :joints], list(skeleton.parents), skeleton.mirror_order[:joints])
+    body = hold_bone_lengths(points[:, :joints], list(skeleton.parents), skeleton.mirror_order[:joints], skeleton.elastic_joints)
     objects = points[:, joints : joints + len(skeleton.objects)].copy()
     travel = points[:, skeleton.keypoints.index(skeleton.travel), :2] if skeleton.travel else None
     if model.card["centring"] == "root-horizontal":

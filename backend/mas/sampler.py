@@ -101,7 +101,7 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
     repeated = None if lengths is None else lengths.to(model.device).repeat(views)
     adam = AdamTriangulation((batch, frames, points), axes, *geometry) if settings.adam else None
     joints, parents = len(model.skeleton.joints), model.skeleton.parents
-    mirror = model.skeleton.mirror_order[:joints]
+    mirror, elastic = model.skeleton.mirror_order[:joints], model.skeleton.elastic_joints
     weights = torch.tensor([PROMINENCE] + [1.0] * (views - 1), device=model.device) if settings.prominent else None
     motion = previous = None
     x = view_noise()
@@ -113,7 +113,7 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
             seen = model.denormalise(predicted.float().unflatten(0, (views, batch)))
             motion = adam(seen, weights) if adam else triangulate(seen, axes, *geometry, motion, 2 if index else 4, weights)
             if settings.hold_bones and model.schedule.abar[t] > BONES_FROM:
-                body = with_steady_bones(motion[:, :, :joints], parents, mirror, lengths)
+                body = with_steady_bones(motion[:, :, :joints], parents, mirror, elastic, lengths)
                 motion = torch.cat([body, motion[:, :, joints:]], 2)
         if index + 1 < len(steps):
             ahead = motion

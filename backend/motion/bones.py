@@ -15,17 +15,18 @@ def bone_lengths(positions: np.ndarray, parents: list[int]) -> np.ndarray:
     return np.linalg.norm(positions[:, children] - positions[:, [parents[c] for c in children]], axis=-1)
 
 
-def hold_bone_lengths(positions: np.ndarray, parents: list[int], mirror: list[int] | None = None) -> np.ndarray:
+def hold_bone_lengths(positions: np.ndarray, parents: list[int], mirror: list[int] | None = None,
+                      elastic: Sequence[int] = ()) -> np.ndarray:
     """`with_steady_bones` for one recorded or generated motion: positions [T,J,3] -> [T,J,3]."""
-    return with_steady_bones(torch.from_numpy(positions).unsqueeze(0), parents, mirror)[0].numpy()
+    return with_steady_bones(torch.from_numpy(positions).unsqueeze(0), parents, mirror, elastic)[0].numpy()
 
 
 def with_steady_bones(points: torch.Tensor, parents: Sequence[int], mirror: Sequence[int] | None = None,
-                      frames: torch.Tensor | None = None) -> torch.Tensor:
+                      elastic: Sequence[int] = (), frames: torch.Tensor | None = None) -> torch.Tensor:
     """The motions with every bone at its own median length: directions are kept, from the root outward.
 
-    Args: points [B,T,J,3]; mirror [J] gives left and right the same length, where a bone's mirror image is a bone; frames [B]
-        how many frames of each motion the medians are of, None for all.
+    Args: points [B,T,J,3]; mirror [J] gives left and right the same length, where a bone's mirror image is a bone; elastic: joints
+        that keep their way from the parent as it is; frames [B] how many frames of each motion the medians are of, None for all.
     Returns: [B,T,J,3].
     """
     children = [child for child, parent in enumerate(parents) if parent >= 0]
@@ -42,7 +43,8 @@ def with_steady_bones(points: torch.Tensor, parents: Sequence[int], mirror: Sequ
         if parent < 0:
             held.append(points[:, :, child])
             continue
-        direction = points[:, :, child] - points[:, :, parent]
-        norm = direction.norm(dim=-1, keepdim=True).clamp(min=1e-9)
-        held.append(held[parent] + direction / norm * lengths[:, None, child, None])
+        offset = points[:, :, child] - points[:, :, parent]
+        if child not in elastic:
+            offset = offset / offset.norm(dim=-1, keepdim=True).clamp(min=1e-9) * lengths[:, None, child, None]
+        held.append(held[parent] + offset)
     return torch.stack(held, 2)

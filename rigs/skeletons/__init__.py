@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 class Skeleton:
     """Joints in network order. `parents` are indices with -1 for the root; `objects` (a ball) are keypoints outside
     the tree; `mirror` pairs the left and right joints; `roles` maps joint names to the field's roles; `feet` are the
-    joints that stand on the floor."""
+    joints that stand on the floor; `elastic` joints are not at a fixed distance from their parent: more than one bone lies between."""
 
     name: str
     title: str
@@ -26,6 +26,7 @@ class Skeleton:
     feet: tuple[str, ...]
     mirror: tuple[tuple[str, str], ...]
     roles: dict[str, str]
+    elastic: tuple[str, ...] = ()
 
     @property
     def keypoints(self) -> tuple[str, ...]:
@@ -37,6 +38,11 @@ class Skeleton:
         """Index list that swaps left and right keypoints."""
         other = dict(self.mirror) | {b: a for a, b in self.mirror}
         return [self.keypoints.index(other.get(name, name)) for name in self.keypoints]
+
+    @property
+    def elastic_joints(self) -> list[int]:
+        """Indices of the elastic joints."""
+        return [self.joints.index(name) for name in self.elastic]
 
     @property
     def bones(self) -> list[tuple[int, int]]:
@@ -62,11 +68,11 @@ def load_skeleton(name: str) -> Skeleton:
     for child, parent in enumerate(data["parents"]):
         if not -1 <= parent < child and parent != -1:
             raise ValueError(f"{path}: joint {joints[child]!r} comes before its parent. List parents first.")
-    for name_ in [data["root"], *data["feet"], *data["roles"], *(n for pair in data["mirror"] for n in pair)]:
+    for name_ in [data["root"], *data["feet"], *data["roles"], *data.get("elastic", []), *(n for pair in data["mirror"] for n in pair)]:
         if name_ not in joints:
             raise ValueError(f"{path}: {name_!r} is not in 'joints'. Correct the name.")
     return Skeleton(name, data["title"], tuple(joints), tuple(data["parents"]), tuple(data["objects"]), data.get("travel", ""), data["root"],
-                    tuple(data["feet"]), tuple(tuple(pair) for pair in data["mirror"]), dict(data["roles"]))
+                    tuple(data["feet"]), tuple(tuple(pair) for pair in data["mirror"]), dict(data["roles"]), tuple(data.get("elastic", [])))
 
 
 def _read(name: str) -> dict:
