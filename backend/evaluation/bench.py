@@ -127,8 +127,10 @@ def bench_page(model: MasModel, measurements: list[Measurement], arguments) -> s
     """The measurements as a Markdown page."""
     half = "has" if has_bfloat16(model.device) else "has no"
     scored = any(one.fid for one in measurements)
-    quality = (f" FID: {arguments.fid} motions a setting, by the pack's evaluator, as in the evaluation; the network ran in bfloat16 for all, "
-               "so that only the sampler differs.") if scored else ""
+    quality = f"""
+FID: by the pack's evaluator, as in the evaluation, of {arguments.fid} motions a setting, {arguments.fid_sets} times with new motions, cameras and
+recorded motions, the same for every setting; ± is 1.96 std / sqrt({arguments.fid_sets}). The network ran in bfloat16 for all, so that only the
+sampler differs.""" if scored else ""
     return f"""# The sampler against the paper's program
 
 `{model.name}`, {arguments.samples} motion(s) of {arguments.seconds:g} s, seed {arguments.seed}, {model.device.type}, {torch.get_num_threads()} thread(s); the
@@ -146,9 +148,10 @@ def add_arguments(parser) -> None:
     parser.add_argument("--samples", type=int, default=1, help="motions a run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="settings whose name begins so; the reference is always measured")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="settings of this name, or whose name begins so; the reference is always measured")
     parser.add_argument("--fid", type=int, default=0, metavar="N", help="also measure FIDs with N motions a setting (needs --data)")
-    parser.add_argument("--fid-only", nargs="+", metavar="NAME", help="settings to measure FIDs for, by the beginning of their names")
+    parser.add_argument("--fid-only", nargs="+", metavar="NAME", help="settings to measure FIDs for, chosen likewise")
+    parser.add_argument("--fid-sets", type=int, default=1, metavar="K", help="measure FIDs K times, each time with new motions")
     parser.add_argument("--data", type=Path, help="the folder of 2D motions, made by `project`")
     parser.add_argument("--evaluator", type=Path, help="the folder that holds the evaluator; the pack's without it")
     parser.add_argument("--write", type=Path, help="write a Markdown page")
@@ -157,8 +160,11 @@ def add_arguments(parser) -> None:
 
 
 def chosen(names, beginnings: list[str] | None) -> list[str]:
-    """The names that begin with one of the given words; all without words."""
-    return [name for name in names if not beginnings or any(name.startswith(beginning) for beginning in beginnings)]
+    """The names that are one of the given words, or begin with one that is no name; all without words."""
+    def is_meant(name: str, word: str) -> bool:
+        return name == word if word in names else name.startswith(word)
+
+    return [name for name in names if not beginnings or any(is_meant(name, word) for word in beginnings)]
 
 
 def run(arguments) -> int:
@@ -178,7 +184,7 @@ def run(arguments) -> int:
         print(f"{name}: {measurements[-1].seconds:.2f} s", flush=True)
     if arguments.fid:
         folder = arguments.evaluator or find_pack(arguments.pack)
-        evaluation = Evaluation(model, arguments.data, folder, EvaluationSettings(arguments.fid, seed=arguments.seed), print_progress)
+        evaluation = Evaluation(model, arguments.data, folder, EvaluationSettings(arguments.fid, arguments.fid_sets, fresh=True, seed=arguments.seed), print_progress)
         measure_fids([one for one in measurements if one.name in chosen(names, arguments.fid_only)], evaluation)
     print(f"\n{bench_table(measurements)}\n")
     if arguments.write:

@@ -76,8 +76,8 @@ the full circle (the paper's program looks at the front only), {scores["dreamfus
             plausibility_table(scores["plausibility"]),
             f"""\
 Bone lengths are those of the sample as it leaves the sampler: the fast mode holds them while it samples, the paper's does not; in
-the motion that is delivered they are always held. The other columns are measured on the delivered motion, lightly smoothed, on its root
-path and with its feet planted: how far the lower foot joint sinks below {floor}, how fast feet slide while they stand, and the third derivative
+the motion that is delivered they are always held. The other columns are measured on the delivered motion, unfolded, lightly
+smoothed, on its root path and with its feet planted: how far the lower foot joint sinks below {floor}, how fast feet slide while they stand, and the third derivative
 of all joints.""",
         ]
     return "\n\n".join(paragraphs) + "\n"

@@ -13,6 +13,7 @@ from backend import __version__
 from backend.errors import KineliftError
 from backend.mas.sampler import MODES, SamplerSettings, sample
 from backend.motion.bones import hold_bone_lengths
+from backend.motion.folds import unfold
 from backend.motion.motion3d import Motion3D
 from backend.motion.planting import plant
 from backend.motion.root_path import root_path
@@ -55,10 +56,11 @@ class GenerateSettings:
 
 
 def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: dict) -> Motion3D:
-    """From a centred sample [T,J+K,3] to a motion in the world: bones of one length, the root on its path, the feet planted on the floor.
-    In place, feet are planted first and the path is taken away then, so that a standing foot goes as fast as the ground."""
+    """From a centred sample [T,J+K,3] to a motion in the world: nothing folded, bones of one length, the root on its path, the feet
+    planted on the floor. In place, feet are planted first and the path is taken away then, so that a standing foot goes as fast as the ground."""
     skeleton, fps = model.skeleton, float(model.card["fps"])
     joints = len(skeleton.joints)
+    points = unfold(points, skeleton, fps)
     if len(points) >= SMOOTHING_FRAMES:
         points = savgol_filter(points, SMOOTHING_FRAMES, 2, axis=0)
     feet = [skeleton.joints.index(name) for name in skeleton.feet]

@@ -232,14 +232,14 @@ def test_a_camera_films_from_a_random_side(world: Path):
 def test_bench_measures_and_writes(world: Path, capsys):
     page, picture, data = world / "bench.md", world / "bench.png", world / "bench.json"
     done = main(["bench", "mas", "--pack", str(world / "tiny"), "--seconds", "0.4", "--device", "cpu", "--only", "fast", "10 calls, 3", "--fid", "4",
-                 "--fid-only", "fast", "--data", str(world / "2d"), "--write", str(page), "--plot", str(picture), "--json", str(data)])
+                 "--fid-sets", "2", "--fid-only", "fast", "--data", str(world / "2d"), "--write", str(page), "--plot", str(picture), "--json", str(data)])
     assert done == 0
     measured = json.loads(data.read_text())
-    assert [one["name"] for one in measured] == ["reference", "fast", "fast, float32", "fast, bones free", "10 calls, 3 views, ancestral",
+    assert [one["name"] for one in measured] == ["reference", "fast", "10 calls, 3 views, ancestral",
                                                  "10 calls, 3 views, deterministic", "10 calls, 3 views, second order"]
     assert measured[0]["rows"] == 99 * 7
     assert measured[0]["adam_iterations"] > 99
-    assert [bool(one["fid"]) for one in measured] == [False, True, True, True, False, False, False]
+    assert [bool(one["fid"]) for one in measured] == [False, True, False, False, False]
     assert all(one["network_seconds"] + one["triangulation_seconds"] <= one["seconds"] for one in measured)
     assert "Adam steps" in page.read_text()
     assert picture.stat().st_size > 5000
@@ -249,6 +249,9 @@ def test_bench_measures_and_writes(world: Path, capsys):
 def test_bench_settings(capsys):
     names = list(candidates())
     assert len(names) == len(set(names)) == 7 + 24
+    assert chosen(names, ["fast"]) == ["fast"]
+    assert chosen(names, ["fast,", "paper"]) == ["paper", "fast, float32", "fast, bones free"]
+    assert chosen(names, None) == names
     assert chosen(names, ["10 calls"]) == [name for name in names if name.startswith("10 calls")]
     assert main(["bench", "mas", "--fid", "4"]) == 1
     assert "--data" in capsys.readouterr().err
