@@ -184,7 +184,8 @@ def run(arguments) -> int:
         print(f"{name}: {measurements[-1].seconds:.2f} s", flush=True)
     if arguments.fid:
         folder = arguments.evaluator or find_pack(arguments.pack)
-        evaluation = Evaluation(model, arguments.data, folder, EvaluationSettings(arguments.fid, arguments.fid_sets, fresh=True, seed=arguments.seed), print_progress)
+        settings = EvaluationSettings(arguments.fid, arguments.fid_sets, fresh=True, seed=arguments.seed)
+        evaluation = Evaluation(model, arguments.data, folder, settings, print_progress)
         measure_fids([one for one in measurements if one.name in chosen(names, arguments.fid_only)], evaluation)
     print(f"\n{bench_table(measurements)}\n")
     if arguments.write:

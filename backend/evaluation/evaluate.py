@@ -173,7 +173,8 @@ def measure_generated(motions: np.ndarray, lengths: np.ndarray, model: MasModel,
     for points, length in zip(motions.astype(np.float64), lengths, strict=True):
         delivered = to_motion(points[:length], model, in_place=False, provenance={})
         bones = plausibility.bone_variation(points[:length, : len(skeleton.joints)], list(skeleton.parents), skeleton.elastic_joints)
-        found.append({"bone_variation": bones, **plausibility.measure(delivered.positions, feet, delivered.fps, standing)})
+        found.append({"bone_variation": bones, "wrong_sides": plausibility.wrong_sides(delivered.positions, skeleton),
+                      **plausibility.measure(delivered.positions, feet, delivered.fps, standing)})
     return plausibility.average(found)
 
 
@@ -182,6 +183,7 @@ def measure_recorded(clips: Sequence[np.ndarray], model: MasModel, standing: flo
     skeleton = model.skeleton
     feet = [skeleton.joints.index(name) for name in skeleton.feet]
     return plausibility.average([{"bone_variation": plausibility.bone_variation(clip, list(skeleton.parents), skeleton.elastic_joints),
+                                  "wrong_sides": plausibility.wrong_sides(clip, skeleton),
                                   **plausibility.measure(clip, feet, float(model.card["fps"]), standing)} for clip in clips])
 
 

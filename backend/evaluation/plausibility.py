@@ -8,9 +8,11 @@ import numpy as np
 
 from backend.motion.bones import bone_lengths
 from backend.motion.contacts import skating
+from backend.motion.folds import sidedness
+from rigs import Skeleton
 
 MEASURES = {"bone_variation": "bone length variation (%)", "penetration": "floor penetration (cm)", "skating": "foot skate (cm/s)",
-            "jerk": "jerk (m/s^3)"}
+            "jerk": "jerk (m/s^3)", "wrong_sides": "left and right exchanged (% of frames)"}
 
 
 def standing_height(clips: Sequence[np.ndarray], feet: list[int]) -> float:
@@ -28,6 +30,12 @@ def bone_variation(positions: np.ndarray, parents: list[int], elastic: Sequence[
 def penetration(positions: np.ndarray, feet: list[int], standing: float) -> float:
     """Mean over frames of how far the lowest foot joint sinks below the height `standing` (metres) at which it stands, in centimetres."""
     return float((standing - positions[:, feet, 2].min(1)).clip(min=0).mean() * 100)
+
+
+def wrong_sides(positions: np.ndarray, skeleton: Skeleton) -> float:
+    """Percentage of frames whose left and right lie on each other's side of the body; 0 for a skeleton that doesn't tell; positions [T,J,3]."""
+    side = sidedness(positions, skeleton)
+    return 0.0 if side is None else float((side < 0).mean() * 100)
 
 
 def jerk(positions: np.ndarray, fps: float) -> float:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from backend.devices import network_precision
@@ -13,6 +14,7 @@ from backend.mas.stopwatch import Stopwatch
 from backend.mas.triangulation import AdamTriangulation, reproject, triangulate
 from backend.motion.bones import with_steady_bones
 from backend.motion.cameras import project_orthographic, ring_azimuths, view_axes
+from backend.motion.folds import with_sides_kept
 from backend.packs.model import MasModel
 
 Report = Callable[[float, str], None]
@@ -27,7 +29,8 @@ class SamplerSettings:
     (`Schedule.extrapolation`); consistent_noise: the same 3D noise seen by all views (the paper's ablation turns it off);
     adam: triangulate as the official program does; apart_degrees: the angle between neighbouring views, 0 to spread them over
     the circle; prominent: one view counts a thousandfold (an ablation of the paper's program); hold_bones: after
-    triangulation, give every bone its median length; bfloat16: run the network in half precision where the device has
+    triangulation, give every bone its median length; keep_sides: after triangulation, put left and right joints on their sides of
+    the body (`folds.with_sides_kept`), which single views can't tell; bfloat16: run the network in half precision where the device has
     arithmetic for it, which moves joints by some 2 mm.
     """
 
@@ -41,15 +44,17 @@ class SamplerSettings:
     apart_degrees: float = 0.0
     prominent: bool = False
     hold_bones: bool = False
+    keep_sides: bool = False
     bfloat16: bool = False
 
 
 MODES = {
     "reference": SamplerSettings(views=7, adam=True),
     "paper": SamplerSettings(views=5),
-    "fast": SamplerSettings(views=3, calls=20, spacing=0.7, eta=0.0, order=2, hold_bones=True, bfloat16=True),
+    "fast": SamplerSettings(views=3, calls=20, spacing=0.7, order=2, hold_bones=True, keep_sides=True, bfloat16=True),
 }
 PROMINENCE = 1000.0
+SIDES_FROM, SIDES_UNTIL = 0.02, 0.9  # abar from which the prediction has sides, and until which it can still be changed
 BONES_FROM = 0.2  # abar from which the prediction is a pose and no longer a mean of poses, whose bones are rightly short
 
 
@@ -112,6 +117,9 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
         with watch.part("triangulation"):
             seen = model.denormalise(predicted.float().unflatten(0, (views, batch)))
             motion = adam(seen, weights) if adam else triangulate(seen, axes, *geometry, motion, 2 if index else 4, weights)
+            if settings.keep_sides and SIDES_FROM < model.schedule.abar[t] < SIDES_UNTIL:
+                kept = [with_sides_kept(points, model.skeleton, float(model.card["fps"])) for points in motion.cpu().numpy()]
+                motion = torch.from_numpy(np.stack(kept)).to(motion)
             if settings.hold_bones and model.schedule.abar[t] > BONES_FROM:
                 body = with_steady_bones(motion[:, :, :joints], parents, mirror, elastic, lengths)
                 motion = torch.cat([body, motion[:, :, joints:]], 2)

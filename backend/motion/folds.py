@@ -1,9 +1,10 @@
-"""Folds: where the views of a sample disagree about left and right, hips or shoulders collapse or change sides for a few frames."""
+"""Left and right: one view cannot tell a body from the same body with its sides exchanged and seen from the other direction, so a sample
+may change sides on the way, and where its views disagree hips and shoulders collapse for a few frames."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import binary_dilation, gaussian_filter1d
+from scipy.ndimage import binary_closing, binary_dilation, binary_opening, gaussian_filter1d
 
 from rigs import Skeleton
 
@@ -11,6 +12,43 @@ NARROW = 0.6  # share of its usual width below which a pair is folded
 TWISTED = 0.2  # cosine between hips and shoulders below which the shoulders have changed sides: some 80 degrees
 AROUND_SECONDS = 0.1  # how long before and after a fold a pair isn't trusted
 EASE_SECONDS = 0.05
+SIDES_SECONDS = 0.2  # sides that are exchanged for a shorter time are a fold
+KNEE = 0.2  # metres a knee is bent by to say as surely as the nose where the body faces
+
+
+def sidedness(points: np.ndarray, skeleton: Skeleton) -> np.ndarray | None:
+    """How surely left and right joints lie on their sides of the body [T], from -2 (exchanged) to 2; None for a skeleton that doesn't
+    tell. The body faces where its nose and knees point or, an animal's, goes from tail to neck.
+
+    Args: points [T,J+K,3] metres, Z up, joints before objects.
+    """
+    place = {role: points[:, skeleton.joints.index(name)] for name, role in skeleton.roles.items()}
+    if not {"hip.L", "hip.R", "shoulder.L", "shoulder.R"} <= place.keys():
+        return None
+    across = _unit(place["hip.L"] - place["hip.R"]) + _unit(place["shoulder.L"] - place["shoulder.R"])
+    trunk = _unit(place["shoulder.L"] + place["shoulder.R"] - place["hip.L"] - place["hip.R"])
+    if "front_foot.L" in place:
+        return (across * _unit(np.cross([0.0, 0.0, 1.0], trunk))).sum(-1)
+    if not {"nose", "knee.L", "knee.R", "ankle.L", "ankle.R"} <= place.keys():
+        return None
+    head = [place[role] for role in ("neck", "head_top", "ear.L", "ear.R") if role in place]
+    ahead = _level(place["nose"] - sum(head) / len(head), trunk)
+    for side in "LR":
+        shin = _unit(place[f"ankle.{side}"] - place[f"hip.{side}"])
+        knee = place[f"knee.{side}"] - place[f"hip.{side}"]
+        ahead = ahead + (knee - shin * (knee * shin).sum(-1, keepdims=True)) / KNEE / 2
+    return (across * _unit(np.cross(trunk, ahead))).sum(-1)
+
+
+def with_sides_kept(points: np.ndarray, skeleton: Skeleton, fps: float) -> np.ndarray:
+    """The motion [T,J+K,3] with left and right joints exchanged for as long as they lie on each other's side of the body."""
+    side = sidedness(points, skeleton)
+    if side is None:
+        return points
+    least = np.ones(max(1, round(SIDES_SECONDS * fps)), bool)
+    wrong = binary_closing(np.pad(side < 0, len(least), "edge"), least)
+    wrong = binary_opening(wrong, least)[len(least) : -len(least)]
+    return np.where(wrong[:, None, None], points[:, skeleton.mirror_order[: points.shape[1]]], points)
 
 
 def unfold(points: np.ndarray, skeleton: Skeleton, fps: float) -> np.ndarray:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from backend.evaluation import plausibility
+from rigs import load_skeleton
 
 PARENTS = [-1, 0, 1]
 
@@ -13,8 +16,22 @@ def still(frames: int = 60) -> np.ndarray:
 
 
 def test_a_rigid_still_figure_is_faultless():
-    found = {"bone_variation": plausibility.bone_variation(still(), PARENTS), **plausibility.measure(still(), [2], 30.0, 0.08)}
+    found = {"bone_variation": plausibility.bone_variation(still(), PARENTS), "wrong_sides": 0.0, **plausibility.measure(still(), [2], 30.0, 0.08)}
     assert found == {name: pytest.approx(0, abs=1e-9) for name in plausibility.MEASURES}
+
+
+def test_exchanged_sides_are_counted():
+    """Half of the frames show a figure whose left and right have changed places."""
+    player = load_skeleton("nba16-ball")
+    pose = np.zeros((len(player.joints), 3))
+    places = {"hip": (0.1, 0, 0.9), "knee": (0.1, -0.05, 0.5), "ankle": (0.1, 0, 0.1), "shoulder": (0.2, 0, 1.4), "neck": (0, 0, 1.45),
+              "nose": (0, -0.1, 1.6), "head_top": (0, 0, 1.75)}
+    for index, name in enumerate(player.joints):
+        part, _, side = player.roles[name].partition(".")
+        pose[index] = np.array(places.get(part, (0, 0, 1))) * [{"L": 1, "R": -1, "": 1}[side], 1, 1]
+    motion = np.stack([pose, pose, pose[player.mirror_order[: len(pose)]], pose])
+    assert plausibility.wrong_sides(motion, player) == 25
+    assert plausibility.wrong_sides(motion[:, :5], replace(player, roles={})) == 0
 
 
 def test_bones_that_stretch():
