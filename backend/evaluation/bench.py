@@ -21,8 +21,8 @@ from backend.mas.stopwatch import Stopwatch
 from backend.motion.files import write_bytes
 from backend.packs.model import MasModel, find_pack, load_model
 
-CALLS, VIEWS = (10, 15, 20, 40), (3, 5)
-WAYS = {"ancestral": {"eta": 1.0, "order": 1}, "deterministic": {"order": 1}, "second order": {}}
+CALLS, VIEWS = (10, 20, 33), (3, 5)
+WAYS = {"first order": {"order": 1}, "second order": {}, "second order without noise": {"eta": 0.0}}
 REFERENCE = "reference"
 
 
@@ -43,12 +43,13 @@ class Measurement:
 
 
 def candidates() -> dict[str, SamplerSettings]:
-    """The modes, what held bones and half precision do to them, and a sweep of the fast mode over CALLS x VIEWS x WAYS, by name."""
+    """The modes, what held bones, kept sides and half precision do to them, and a sweep of the fast mode over CALLS x VIEWS x WAYS, by name."""
     fast, paper = MODES["fast"], replace(MODES["paper"], bfloat16=True)
     sweep = {f"{calls} calls, {views} views, {way}": replace(fast, calls=calls, views=views, **changes)
              for calls, views, (way, changes) in product(CALLS, VIEWS, WAYS.items())}
     return {**MODES, "paper, bfloat16": paper, "paper, bfloat16, bones held": replace(paper, hold_bones=True),
-            "fast, float32": replace(fast, bfloat16=False), "fast, bones free": replace(fast, hold_bones=False), **sweep}
+            "fast, float32": replace(fast, bfloat16=False), "fast, bones held": replace(fast, hold_bones=True),
+            "fast, sides not kept": replace(fast, keep_sides=False), **sweep}
 
 
 def measure(name: str, settings: SamplerSettings, model: MasModel, frames: int, seeds: list[int]) -> Measurement:

@@ -235,8 +235,8 @@ def test_bench_measures_and_writes(world: Path, capsys):
                  "--fid-sets", "2", "--fid-only", "fast", "--data", str(world / "2d"), "--write", str(page), "--plot", str(picture), "--json", str(data)])
     assert done == 0
     measured = json.loads(data.read_text())
-    assert [one["name"] for one in measured] == ["reference", "fast", "10 calls, 3 views, ancestral",
-                                                 "10 calls, 3 views, deterministic", "10 calls, 3 views, second order"]
+    assert [one["name"] for one in measured] == ["reference", "fast", "10 calls, 3 views, first order",
+                                                 "10 calls, 3 views, second order", "10 calls, 3 views, second order without noise"]
     assert measured[0]["rows"] == 99 * 7
     assert measured[0]["adam_iterations"] > 99
     assert [bool(one["fid"]) for one in measured] == [False, True, False, False, False]
@@ -248,9 +248,9 @@ def test_bench_measures_and_writes(world: Path, capsys):
 
 def test_bench_settings(capsys):
     names = list(candidates())
-    assert len(names) == len(set(names)) == 7 + 24
+    assert len(names) == len(set(names)) == 8 + 18
     assert chosen(names, ["fast"]) == ["fast"]
-    assert chosen(names, ["fast,", "paper"]) == ["paper", "fast, float32", "fast, bones free"]
+    assert chosen(names, ["fast,", "paper"]) == ["paper", "fast, float32", "fast, bones held", "fast, sides not kept"]
     assert chosen(names, None) == names
     assert chosen(names, ["10 calls"]) == [name for name in names if name.startswith("10 calls")]
     assert main(["bench", "mas", "--fid", "4"]) == 1
