@@ -75,10 +75,11 @@ the full circle (the paper's program looks at the front only), {scores["dreamfus
             "## As movement",
             plausibility_table(scores["plausibility"]),
             f"""\
-Bone lengths are those of the sample as it leaves the sampler; in the motion that is delivered they are always held. The other columns are measured on the delivered motion, unfolded, lightly smoothed, on
-its root path and with its feet planted: how far the lower foot joint sinks below {floor}, how fast feet slide while they stand,
-the third derivative of all joints, and how long left and right lie on each other's side of a body that faces where nose and knees
-point. One view can't tell a body from the same body with its sides exchanged and seen from the other direction, so samples may
-change sides; the fast mode keeps them while it samples.""",
+Bone lengths are those of the sample as it leaves the sampler; in the motion that is delivered they are always held. The other
+columns are measured on the delivered motion, unfolded, lightly smoothed, on its root path and with its feet planted: how far the lower
+foot joint sinks below {floor}, how fast feet slide
+while they stand, the third derivative of all joints, and how long left and right lie on each other's side of a body that faces where
+nose and knees point. One view can't tell a body from the same body with its sides exchanged and seen from the other direction, so
+samples may change sides; the fast mode keeps them while it samples.""",
         ]
     return "\n\n".join(paragraphs) + "\n"
