@@ -128,10 +128,12 @@ def bench_page(model: MasModel, measurements: list[Measurement], arguments) -> s
     """The measurements as a Markdown page."""
     half = "has" if has_bfloat16(model.device) else "has no"
     scored = any(one.fid for one in measurements)
+    sets = (f"{arguments.fid_sets} times with new motions, cameras and recorded motions; ± is 1.96 std / sqrt({arguments.fid_sets})."
+            if arguments.fid_sets > 1 else "once: another choice of seeds moves all of them by several points, and the differences between them by three.")
     quality = f"""
-FID: by the pack's evaluator, as in the evaluation, of {arguments.fid} motions a setting, {arguments.fid_sets} times with new motions, cameras and
-recorded motions, the same for every setting; ± is 1.96 std / sqrt({arguments.fid_sets}). The network ran in bfloat16 for all, so that only the
-sampler differs.""" if scored else ""
+FID: by the pack's evaluator, as in the evaluation, of {arguments.fid} motions a setting with the same seeds for every setting,
+{sets}
+The network ran in bfloat16 for all, so that only the sampler differs.""" if scored else ""
     return f"""# The sampler against the paper's program
 
 `{model.name}`, {arguments.samples} motion(s) of {arguments.seconds:g} s, seed {arguments.seed}, {model.device.type}, {torch.get_num_threads()} thread(s); the
