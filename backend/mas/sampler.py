@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from backend.devices import network_precision
@@ -118,8 +117,10 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
             seen = model.denormalise(predicted.float().unflatten(0, (views, batch)))
             motion = adam(seen, weights) if adam else triangulate(seen, axes, *geometry, motion, 2 if index else 4, weights)
             if settings.keep_sides and SIDES_FROM < model.schedule.abar[t] < SIDES_UNTIL:
-                kept = [with_sides_kept(points, model.skeleton, float(model.card["fps"])) for points in motion.cpu().numpy()]
-                motion = torch.from_numpy(np.stack(kept)).to(motion)
+                mended = motion.cpu().numpy().copy()
+                for one, length in zip(mended, [frames] * batch if lengths is None else lengths.tolist(), strict=True):
+                    one[:length] = with_sides_kept(one[:length], model.skeleton, float(model.card["fps"]))
+                motion = torch.from_numpy(mended).to(motion)
             if settings.hold_bones and model.schedule.abar[t] > BONES_FROM:
                 body = with_steady_bones(motion[:, :, :joints], parents, mirror, elastic, lengths)
                 motion = torch.cat([body, motion[:, :, joints:]], 2)

@@ -8,6 +8,7 @@ import torch
 
 from backend.devices import has_bfloat16
 from backend.errors import Cancelled
+from backend.mas import sampler
 from backend.mas.sampler import MODES, Noise, SamplerSettings, camera_ring, sample, sample_2d
 from backend.mas.stopwatch import Stopwatch
 from backend.mas.triangulation import reproject
@@ -45,6 +46,66 @@ def test_padding_has_no_influence(tiny: MasModel):
         loud = sample(tiny, 20, [1], QUICK, lengths=torch.tensor([13]))
     assert torch.allclose(loud[0, :13], padded[0, :13], atol=1e-4)
     assert (loud[0, 13:] - padded[0, 13:]).abs().max() > 0.01
+
+
+def test_sides_are_kept_without_a_look_at_padding(tiny: MasModel):
+    shown = []
+
+    def spy(points, skeleton, fps):
+        shown.append(len(points))
+        return points
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampler, "with_sides_kept", spy)
+        sample(tiny, 40, [3, 4], replace(QUICK, calls=20, keep_sides=True), lengths=torch.tensor([40, 27]))
+    assert set(shown) == {40, 27}
+
+
+def test_exchanged_sides_are_put_right_on_the_way(tiny: MasModel):
+    """What the network is shown after a motion with its sides exchanged differs from what it is shown without mending; a motion that
+    has its sides right is left alone."""
+
+    class Listening(Oracle):
+        def __call__(self, x, steps, lengths=None):
+            self.heard = [*getattr(self, "heard", []), x.clone()]
+            return self.views
+
+    right = standing_still(tiny, 30)
+    order = tiny.skeleton.mirror_order
+    for motion, mended in ((right, False), (right[:, :, order], True)):
+        heard = []
+        for keep in (False, True):
+            settings = SamplerSettings(views=4, calls=8, eta=0.0, keep_sides=keep)
+            network = Listening(tiny, motion, settings)
+            sample(replace(tiny, denoiser=network), 30, [0], settings)
+            heard.append(torch.stack(network.heard))
+        assert torch.allclose(*heard, atol=1e-5) != mended
+
+
+def standing_still(model: MasModel, frames: int) -> torch.Tensor:
+    """A person [1,T,K,3] who stands and faces -Y, on the tiny pack's keypoints."""
+    places = {"hip": (0.1, 0, 0), "knee": (0.1, -0.1, -0.4), "ankle": (0.1, 0, -0.8), "shoulder": (0.2, 0, 0.5), "elbow": (0.25, 0.1, 0.2),
+              "wrist": (0.25, -0.1, 0), "neck": (0, 0, 0.55), "nose": (0, -0.12, 0.7), "head_top": (0, 0, 0.85)}
+    pose = torch.zeros(len(model.skeleton.keypoints), 3)
+    for index, name in enumerate(model.skeleton.joints):
+        part, _, side = model.skeleton.roles[name].partition(".")
+        pose[index] = torch.tensor(places.get(part, (0, 0, 0))) * torch.tensor([{"L": 1, "R": -1, "": 1}[side], 1, 1])
+    return pose.expand(1, frames, -1, -1).clone()
+
+
+def test_the_second_order_needs_fewer_calls(tiny: MasModel):
+    """With the best x0 for normal data, which is known, few second-order calls end nearer to where many calls end."""
+
+    class Best:
+        def __call__(self, x, steps, lengths=None):
+            abar, variance = float(tiny.schedule.abar[int(steps[0])]), 0.3**2
+            return abar**0.5 * variance / (abar * variance + 1 - abar) * x
+
+    model = replace(tiny, denoiser=Best())
+    ends = {(order, calls): sample(model, 6, [0], SamplerSettings(views=5, calls=calls, eta=0.0, order=order))
+            for order, calls in ((1, 99), (1, 12), (2, 12))}
+    first, second = (float((ends[order, 12] - ends[1, 99]).norm()) for order in (1, 2))
+    assert second < 0.5 * first
 
 
 @pytest.mark.parametrize("mode", MODES)
