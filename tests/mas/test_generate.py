@@ -64,6 +64,16 @@ def test_in_place_leaves_the_root_over_the_origin(tiny: MasModel):
     assert np.allclose(goes.object_positions[:, 0] - stays.object_positions[:, 0], path)
 
 
+def test_a_fold_does_not_reach_the_user(tiny: MasModel):
+    """Shoulders that change sides for a few frames of a sample don't in the motion that is delivered."""
+    sample, joints = standing_sample(tiny), tiny.skeleton.joints
+    pair = [joints.index("LShoulder"), joints.index("RShoulder")]
+    sample[20:25, pair] = sample[20:25, pair[::-1]]
+    delivered = to_motion(sample, tiny, in_place=True, provenance={}).positions
+    across = delivered[:, pair[0]] - delivered[:, pair[1]]
+    assert (across * across[0]).sum(-1).min() > 0.9 * (across[0] ** 2).sum()
+
+
 def test_feet_stand_at_the_height_the_pack_learned(tiny: MasModel):
     learned = replace(tiny, card={**tiny.card, "standing_height": 0.1})
     points = standing_sample(tiny)
