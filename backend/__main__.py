@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shlex
 import sys
 
 from backend.errors import Cancelled, KineliftError
@@ -17,6 +18,7 @@ COMMANDS = {
     "packs": ("backend.packs.catalogue", "list the model packs"),
     "generate": ("backend.mas.generate", "generate 3D motions with a pack"),
     "fit": ("backend.fitting.fit", "fit a motion to an armature"),
+    "preview": ("backend.motion.preview", "draw motions as stick figures: a contact sheet or a GIF"),
     "project": ("backend.training.project", "make a folder of 2D motions from 3D motion files"),
     "train": ("backend.training.train", "train a pack on a folder of 2D motions"),
     "evaluate": ("backend.evaluation.evaluate", "print the tables of the papers for a pack"),
@@ -26,7 +28,10 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command; returns its exit code. A KineliftError becomes one readable line and exit code 1."""
+    """Runs one command; returns its exit code. A KineliftError becomes one readable line and exit code 1.
+
+    The command's `run` gets its arguments and, as `typed`, the line a person would type for them.
+    """
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="python -m backend", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -35,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         if argv and argv[0] == name:  # only the chosen command pays for its imports
             implementation = importlib.import_module(module)
             implementation.add_arguments(command)
-            command.set_defaults(run=implementation.run)
+            command.set_defaults(run=implementation.run, typed=f"python -m backend {shlex.join(argv)}")
     arguments = parser.parse_args(argv)
     try:
         return arguments.run(arguments)
