@@ -70,7 +70,7 @@ def measure_fids(measurements: list[Measurement], evaluation: Evaluation) -> Non
         settings = replace(one.settings, bfloat16=True)
         if settings not in known:
             scores = evaluation.score(one.name, Subject(one.name, settings), standing=0.0)
-            known[settings] = {split: metrics["fid"] for split, metrics in scores.items()}
+            known[settings] = {split: metrics["fid"] for split, metrics in scores["all"].items()}
             print_progress(1.0, "")
         one.fid = known[settings]
         print(f"{one.name}: FID {one.fid['train'][0]:.2f} (training), {one.fid['test'][0]:.2f} (test)", flush=True)
