@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import tomllib
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +12,24 @@ from scipy.signal import resample_poly
 from scipy.spatial.transform import Rotation
 
 from backend.errors import KineliftError
+from backend.training.domain_file import (
+    FILMED,
+    NEEDED,
+    NEEDED_OF_FILMED,
+    NEEDED_OF_SOURCE,
+    OBJECT_DETECTOR,
+    SOURCE,
+    TABLE,
+    TABLES,
+    TOP,
+    DomainFile,
+    is_signed,
+    is_text,
+    is_texts,
+    read_domain_file,
+)
 from backend.training.repertoire import Widening
 from rigs import Skeleton, load_skeleton
-
-DOMAINS = Path(__file__).parent / "domains"
-CENTRINGS = ("root", "root-horizontal")
-SPLITS = ("train", "test")
 
 
 @dataclass
@@ -49,44 +60,35 @@ class Domain:
 
     @classmethod
     def load(cls, name_or_path: str) -> Domain:
-        """Reads a shipped domain by name or a user's file by path; errors name the file, the spot and the remedy."""
-        path, settings = _read_toml(name_or_path)
-        for key in ("title", "skeleton", "fps", "centring", "seconds", "camera", "detector", "sources", "joints"):
-            if key not in settings:
-                raise KineliftError(f"'{key}' is missing", "Add it; the shipped domains show how", str(path), "bad-domain")
-        if settings["centring"] not in CENTRINGS:
-            raise KineliftError(f"'centring' is {settings['centring']!r}", f"Write one of: {', '.join(CENTRINGS)}", str(path), "bad-domain")
+        """Reads a shipped domain by name or a user's file by path. Raises KineliftError naming the file, the line and the remedy."""
+        file = read_domain_file(name_or_path)
+        settings = file.settings
+        filmed = any("files" in source for source in settings["sources"]) if TOP["sources"][1](settings.get("sources")) else False
+        file.check(settings, TOP, NEEDED | FILMED if filmed else NEEDED)
         try:
             skeleton = load_skeleton(settings["skeleton"])
         except ValueError as error:
-            raise KineliftError(str(error).rstrip("."), "Correct 'skeleton'", str(path), "bad-domain") from error
-        if isinstance(settings["joints"], str):
-            settings["joints"] = _read_toml(settings["joints"])[1]["joints"]
-        settings["joints"] = {name: _joint_table(name, settings["joints"], path) for name in settings["joints"]}
-        widenings = {name: Widening.parse(table, name, str(path)) for name, table in settings.get("widening", {}).items()}
+            raise file.mistake(str(error).rstrip("."), "Correct 'skeleton'", "skeleton") from error
+        for name, checks in TABLES.items():
+            if name in settings:
+                file.check(settings[name], checks, set(checks), name)
+        if filmed and skeleton.objects:
+            file.check(settings["detector"], OBJECT_DETECTOR, set(OBJECT_DETECTOR), "detector")
         for index, source in enumerate(settings["sources"]):
-            if source.get("joints") not in settings["joints"]:
-                raise KineliftError(f"source {index + 1} uses the joint table {source.get('joints')!r}, which is not there",
-                                    f"Add [joints.{source.get('joints')}]", str(path), "bad-domain")
-            if "widen" in source and source["widen"] not in widenings:
-                raise KineliftError(f"source {index + 1} is widened by {source['widen']!r}, which is not there",
-                                    f"Add [widening.{source['widen']}]", str(path), "bad-domain")
-            if source.get("ball") and len(skeleton.objects) != 1:
-                raise KineliftError(f"source {index + 1} asks for a ball, and the skeleton {skeleton.name!r} has none",
-                                    "Name a skeleton with one object", str(path), "bad-domain")
-            if source.get("split", "train") not in SPLITS:
-                raise KineliftError(f"'split' of source {index + 1} is {source['split']!r}", f"Write one of: {', '.join(SPLITS)}",
-                                    str(path), "bad-domain")
-        for table, joints in settings["joints"].items():
-            missing = [joint for joint in skeleton.joints if joint not in joints]
-            if missing:
-                raise KineliftError(f"[joints.{table}] lacks {', '.join(missing)}", "Say which joints make them", str(path), "bad-domain")
-        return cls(path.stem, path, settings, skeleton, widenings)
+            file.check(source, SOURCE, NEEDED_OF_SOURCE | (NEEDED_OF_FILMED if filmed else set()), "sources", index)
+        widenings = {name: Widening.parse(table, name, file) for name, table in settings.get("widening", {}).items()}
+        if filmed:
+            settings["joints"] = _joint_tables(file)
+            _check_sources(file, skeleton, widenings)
+        return cls(file.path.stem, file.path, settings, skeleton, widenings)
 
     def clips(self, data: Path, split: str) -> list[Clip]:
         """All clips of a split ("train" or "test") found under `data`; a file without a split counts as train."""
         found = []
         for index, source in enumerate(self.settings["sources"]):
+            if "files" not in source:
+                raise KineliftError("the domain names no 3D clips", "Give 'files' to every source, or train on the 2D motions themselves",
+                                    str(self.path), "bad-domain")
             patterns = [source["files"]] if isinstance(source["files"], str) else source["files"]
             for path in sorted({path for pattern in patterns for path in data.glob(pattern)}):
                 if not any(fnmatch.fnmatch(path.name, pattern) for pattern in source.get("exclude", [])):
@@ -143,27 +145,54 @@ class Domain:
         return Clip(f"{path.parent.name}/{path.stem}", keypoints, seen, index, **about)
 
 
-def _read_toml(name_or_path: str) -> tuple[Path, dict]:
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = DOMAINS / f"{name_or_path}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(entry.stem for entry in DOMAINS.glob("*.toml")))
-        raise KineliftError("there is no such domain", f"Name a .toml file or one of: {known}", str(name_or_path), "missing-file")
-    try:
-        return path, tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise KineliftError(f"this is not valid TOML ({error})", "Correct that line", str(path), "bad-domain") from error
+def _joint_tables(file: DomainFile) -> dict[str, dict]:
+    """The tables [joints.NAME], each with what it takes from others; those of another domain where `joints` names one."""
+    settings = file.settings
+    if isinstance(settings["joints"], str):
+        return _joint_tables(read_domain_file(settings["joints"]))
+    return {name: _joint_table(name, file) for name in settings["joints"]}
 
 
-def _joint_table(name: str, tables: dict, path: Path, users: tuple[str, ...] = ()) -> dict:
+def _joint_table(name: str, file: DomainFile, users: tuple[str, ...] = ()) -> dict:
     """The table [joints.NAME], and under it those it is `like`."""
+    tables = file.settings["joints"]
+    file.check(tables, {name: TABLE}, set(), "joints")
     other = tables[name].get("like")
     if other is None:
         return tables[name]
     if other not in tables or other in (*users, name):
-        raise KineliftError(f"[joints.{name}] is like {other!r}, which is no other joint table", "Correct 'like'", str(path), "bad-domain")
-    return {**_joint_table(other, tables, path, (*users, name)), **tables[name]}
+        raise file.mistake(f"[joints.{name}] is like {other!r}, which is no other joint table", "Correct 'like'", "joints", name, "like")
+    return {**_joint_table(other, file, (*users, name)), **tables[name]}
+
+
+def _check_sources(file: DomainFile, skeleton: Skeleton, widenings: dict[str, Widening]) -> None:
+    """Raises KineliftError for sources that ask for what isn't there, and for joint tables that don't make the skeleton."""
+    tables = file.settings["joints"]
+    for index, source in enumerate(file.settings["sources"]):
+        if source["joints"] not in tables:
+            raise file.mistake(f"source {index + 1} uses the joint table {source['joints']!r}, which is not there", f"Add [joints.{source['joints']}]",
+                               "sources", index, "joints")
+        if "widen" in source and source["widen"] not in widenings:
+            raise file.mistake(f"source {index + 1} is widened by {source['widen']!r}, which is not there", f"Add [widening.{source['widen']}]",
+                               "sources", index, "widen")
+        if source.get("ball") and len(skeleton.objects) != 1:
+            raise file.mistake(f"source {index + 1} asks for a ball, and the skeleton {skeleton.name!r} has none", "Name a skeleton with one object",
+                               "sources", index, "ball")
+    for name, table in tables.items():
+        missing = [joint for joint in skeleton.joints if joint not in table]
+        if missing:
+            raise file.mistake(f"[joints.{name}] lacks {', '.join(missing)}", "Say which joints make them", "joints", name)
+        for joint in skeleton.joints:
+            if not _is_rule(table[joint]):
+                raise file.mistake(f"'{joint}' of [joints.{name}] is {table[joint]!r}",
+                                   'Write a list of joints, or { joint = "NAME", offset = [x, y, z] }', "joints", name, joint)
+
+
+def _is_rule(value: object) -> bool:
+    if not isinstance(value, dict):
+        return is_texts(value)
+    offset = value.get("offset")
+    return is_text(value.get("joint")) and isinstance(offset, list) and len(offset) == 3 and all(map(is_signed, offset))
 
 
 def _longest_run(frames: np.ndarray, cut: np.ndarray) -> np.ndarray:

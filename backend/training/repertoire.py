@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -12,6 +12,19 @@ from scipy.ndimage import gaussian_filter1d
 from backend.errors import KineliftError
 from backend.motion.planting import plant
 from backend.training.acts import Act, perform
+from backend.training.domain_file import (
+    NUMBER,
+    POSITIVE,
+    POSITIVES,
+    SWITCH,
+    Check,
+    DomainFile,
+    is_number,
+    is_table,
+    is_text,
+    is_texts,
+    spelled,
+)
 from backend.training.widening import (
     at_rate,
     ballistic,
@@ -63,58 +76,36 @@ class Widening:
     acts: dict[str, ActSettings] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, table: Mapping, name: str, path: str) -> Widening:
-        """From the table of a domain file. Raises KineliftError naming the file, the spot and the remedy."""
-        found = _read(cls, table, f"[widening.{name}]", path)
-        acts = {act: ActSettings(**_read(ActSettings, rest, f"[widening.{name}.acts.{act}]", path))
-                for act, rest in found.get("acts", {}).items()}
+    def parse(cls, table: Mapping, name: str, file: DomainFile) -> Widening:
+        """From the table of a domain file. Raises KineliftError naming the file, the line and the remedy."""
+        spot = ("widening", name)
+        _check(cls, table, set(), file, *spot)
+        for act, rest in table.get("acts", {}).items():
+            _check(ActSettings, rest, {"clips"}, file, *spot, "acts", act)
+        acts = {act: ActSettings(**rest) for act, rest in table.get("acts", {}).items()}
         for act, settings in acts.items():
             for other in [*settings.next, *([settings.speed] if isinstance(settings.speed, str) else [])]:
                 if other not in acts:
-                    raise KineliftError(f"[widening.{name}.acts.{act}] names the act {other!r}, which is not there",
-                                        f"Write one of: {', '.join(acts)}", path, "bad-domain")
-        return cls(**{**found, "acts": acts})
+                    raise file.mistake(f"[widening.{name}.acts.{act}] names the act {other!r}, which is not there", f"Write one of: {', '.join(acts)}",
+                                       *spot, "acts", act, "next" if other in settings.next else "speed")
+        return cls(**{**table, "acts": acts})
 
 
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
-
-
-def _is_pair(value) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(_is_number(v) for v in value) and 0 < value[0] <= value[1]
-
-
-def _is_names(value) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
-
-
-def _is_weights(value) -> bool:
-    return isinstance(value, dict) and all(_is_number(weight) for weight in value.values())
-
-
-PAIR = ("two positive numbers, the smaller first", _is_pair)
-NUMBER = ("a number that is not negative", _is_number)
-ENTRIES: dict[str, tuple[str, Callable]] = {
-    "rate": PAIR, "size": PAIR, "stay": PAIR, "build": NUMBER, "curvature": NUMBER, "sideways": NUMBER, "opening": NUMBER,
-    "blend": ("a positive number", lambda value: _is_number(value) and value > 0),
-    "plant": ("true or false", lambda value: isinstance(value, bool)), "clips": ("a list of name patterns", _is_names),
-    "speed": ("a speed in m/s or the name of an act", lambda value: _is_number(value) or isinstance(value, str)),
-    "next": ("a table of acts and their weights", _is_weights),
-    "acts": ("a table of acts", lambda value: isinstance(value, dict) and all(isinstance(act, dict) for act in value.values())),
+CHECKS: dict[str, Check] = {
+    "rate": POSITIVES, "size": POSITIVES, "stay": POSITIVES, "build": NUMBER, "curvature": NUMBER, "sideways": NUMBER, "opening": NUMBER,
+    "blend": POSITIVE, "plant": SWITCH, "clips": ("a list of name patterns", is_texts),
+    "speed": ("a speed in m/s or the name of an act", lambda value: is_number(value) or is_text(value)),
+    "next": ("a table of acts and their weights", lambda value: is_table(value) and all(map(is_number, value.values()))),
+    "acts": ("a table of acts", lambda value: is_table(value) and all(map(is_table, value.values()))),
 }
 
 
-def _read(kind: type, table: Mapping, spot: str, path: str) -> dict:
+def _check(kind: type, table: Mapping, needed: set[str], file: DomainFile, *spot: str) -> None:
     known = [each.name for each in fields(kind)]
-    for key, value in table.items():
+    for key in table:
         if key not in known:
-            raise KineliftError(f"{spot} has an entry {key!r} that means nothing", f"Write some of: {', '.join(known)}", path, "bad-domain")
-        said, holds = ENTRIES[key]
-        if not holds(value):
-            raise KineliftError(f"'{key}' of {spot} is {value!r}", f"Write {said}", path, "bad-domain")
-    if kind is ActSettings and "clips" not in table:
-        raise KineliftError(f"{spot} has no 'clips'", "Say which clips it plays", path, "bad-domain")
-    return dict(table)
+            raise file.mistake(f"the entry {key!r}{spelled(spot)} means nothing", f"Write some of: {', '.join(known)}", *spot, key)
+    file.check(table, {key: CHECKS[key] for key in known}, needed, *spot)
 
 
 class Repertoire:

@@ -221,8 +221,9 @@ class Trainer:
                     last_save = time.monotonic()
         finally:
             self.save()
-            if self.world > 1:
-                distributed.destroy_process_group()
+        if self.world > 1:
+            distributed.barrier()  # the first process saves; one that leaves meanwhile breaks the connection
+            distributed.destroy_process_group()
 
     def _agreed(self, seconds: float) -> float:
         """The first process's clock for all of them, so that they keep one learning rate and stop together."""
@@ -252,7 +253,7 @@ class Trainer:
         domain, network = self.domain.settings, self.denoiser.settings.as_card()
         network.pop("keypoints")
         elevation = float(np.mean(domain["camera"]["elevation"]))
-        used = sorted({source["name"]: source for source in domain["sources"]}.values(), key=lambda source: -source["share"])
+        used = sorted({source["name"]: source for source in domain["sources"]}.values(), key=lambda source: -source.get("share", 0.0))
         return {
             "name": self.folder.name, "title": domain["title"], "kind": "mas", "description": domain.get("description", ""),
             "skeleton": self.motions.skeleton, "fps": self.motions.fps,
@@ -265,7 +266,7 @@ class Trainer:
                          "minutes": round(self.state.seconds / 60, 1), "device": self.device.type,
                          "loss": self.state.losses[-1][1] if self.state.losses else None, "velocity_weight": self.settings.velocity_weight,
                          "clean_weight": self.settings.clean_weight, "before": self.before},
-            "data": [{key: source[key] for key in ("name", "share", "licence", "credit")} for source in used],
+            "data": [{key: source[key] for key in ("name", "share", "licence", "credit") if key in source} for source in used],
             "scores": {},
         }
 

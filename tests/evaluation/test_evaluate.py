@@ -46,8 +46,8 @@ def run(world: Path, *more: str) -> int:
 
 def test_the_table_the_page_and_the_card(world: Path, capsys):
     page, scores = world / "page.md", world / "scores.json"
-    done = run(world, "--rows", "recorded", *TABLE_3, "--iterations", "2", "--domain", str(world / "walks.toml"), "--clips", str(world), "--write", str(page), "--json", str(scores),
-               "--update-card")
+    done = run(world, "--rows", "recorded", *TABLE_3, "--iterations", "2", "--domain", str(world / "walks.toml"), "--clips", str(world),
+               "--write", str(page), "--json", str(scores), "--update-card")
     assert done == 0
     written = json.loads(scores.read_text())
     assert list(written["rows"]) == ["recorded", *TABLE_3]

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backend.errors import KineliftError
 from backend.training.domain import Domain
@@ -21,26 +24,64 @@ def test_the_shipped_domains_are_sound(name: str, skeleton: str):
     assert all(source["licence"] and source["credit"] for source in domain.settings["sources"])
 
 
-@pytest.mark.parametrize(("old", "new", "said"), [
-    ("title =", "title", "not valid TOML"),
-    ('title = "Walks"', "", "'title' is missing"),
-    ('"nba16-ball"', '"centaur"', "no skeleton 'centaur'"),
-    ('centring = "root-horizontal"', 'centring = "nose"', "'centring' is 'nose'"),
-    ('joints = "walk"', 'joints = "run"', "joint table 'run'"),
-    ('RKnee = ["RKnee"]', "", r"\[joints.walk\] lacks RKnee"),
-    ("[joints.walk]", '[joints.walk]\nlike = "run"', "is like 'run'"),
-    ("[joints.walk]", '[joints.walk]\nlike = "walk"', "is like 'walk'"),
-    ("share = 1.0", 'share = 1.0\nwiden = "more"', "widened by 'more'"),
-    ("share = 1.0", 'share = 1.0\nsplit = "all"', "'split' of source 1 is 'all'"),
-    ('skeleton = "nba16-ball"', 'skeleton = "nba16"', r"asks for a ball, and the skeleton 'nba16' has none"),
-    ("[joints.walk]", "[widening.more]\nfaster = 2\n[joints.walk]", "entry 'faster'"),
+@pytest.mark.parametrize(("old", "new", "said", "spot"), [
+    ('title = "Walks"', "", "'title' is missing", ""),
+    ('title = "Walks"', "title = 3", "'title' is 3", "title"),
+    ("fps = 30", 'fps = "30"', "'fps' is '30'", "fps"),
+    ("fps = 30", "fps = -30", "'fps' is -30", "fps"),
+    ('"nba16-ball"', '"centaur"', "no skeleton 'centaur'", "skeleton"),
+    ('centring = "root-horizontal"', 'centring = "nose"', "'centring' is 'nose'", "centring"),
+    ("max = 3.0", "", r"'max' of \[seconds\] is missing", "[seconds]"),
+    ("distance = 7.0", "distance = 0", r"'distance' of \[camera\] is 0", "distance"),
+    ("elevation = [0.15, 0.25]", "elevation = [0.25, 0.15]", r"'elevation' of \[camera\]", "elevation"),
+    ("elevation = [0.15, 0.25]", "elevation = [8.5, 14.0]", r"'elevation' of \[camera\]", "elevation"),
+    ("miss = 0.01", "miss = 1.5", r"'miss' of \[detector\] is 1.5", "miss"),
+    ("lost_object = 3.0", "", "'lost_object' of", "[detector]"),
+    ("share = 1.0", "", "'share' of source 1 is missing", "[[sources]]"),
+    ("share = 1.0", 'share = "all"', "'share' of source 1 is 'all'", "share"),
+    ('licence = "CC0"', "", "'licence' of source 1 is missing", "[[sources]]"),
+    ('joints = "walk"', 'joints = "run"', "joint table 'run'", 'joints = "run"'),
+    ('RKnee = ["RKnee"]', "", r"\[joints.walk\] lacks RKnee", "[joints.walk]"),
+    ('RKnee = ["RKnee"]', 'RKnee = { joint = "RKnee", offset = [1, 2] }', r"'RKnee' of \[joints.walk\]", "RKnee"),
+    ("[joints.walk]", '[joints.walk]\nlike = "run"', "is like 'run'", "like"),
+    ("[joints.walk]", '[joints.walk]\nlike = "walk"', "is like 'walk'", "like"),
+    ("share = 1.0", 'share = 1.0\nwiden = "more"', "widened by 'more'", "widen"),
+    ("share = 1.0", 'share = 1.0\nsplit = "all"', "'split' of source 1 is 'all'", "split"),
+    ('skeleton = "nba16-ball"', 'skeleton = "nba16"', r"asks for a ball, and the skeleton 'nba16' has none", "ball"),
+    ("[joints.walk]", "[widening.more]\nfaster = 2\n[joints.walk]", "entry 'faster'", "faster"),
 ])
-def test_mistakes_in_a_domain_are_named(old: str, new: str, said: str, tmp_path: Path):
-    path = write_domain(tmp_path, TOML.replace("stitch = true", "stitch = true\nball = true").replace(old, new))
+def test_mistakes_in_a_domain_are_named_with_their_line(old: str, new: str, said: str, spot: str, tmp_path: Path):
+    text = TOML.replace("stitch = true", "stitch = true\nball = true").replace(old, new)
+    path = write_domain(tmp_path, text)
     with pytest.raises(KineliftError, match=said) as caught:
         Domain.load(str(path))
-    assert caught.value.place == str(path)
+    line = next((number for number, written in enumerate(text.splitlines(), 1) if spot and written.startswith(spot)), 0)
+    assert caught.value.place == (f"{path}, line {line}" if spot else str(path))
     assert caught.value.remedy
+
+
+def test_what_is_no_toml_is_named_with_its_line(tmp_path: Path):
+    path = write_domain(tmp_path, TOML.replace("fps = 30", "fps 30"))
+    with pytest.raises(KineliftError, match=r"not valid TOML .*line 4"):
+        Domain.load(str(path))
+
+
+def test_a_domain_of_2d_data_needs_no_clips_and_no_detector(tmp_path: Path):
+    text = TOML.split("[detector]")[0] + '[[sources]]\nname = "my footage"\nlicence = "mine"\ncredit = "me"\n'
+    domain = Domain.load(str(write_domain(tmp_path, text)))
+    with pytest.raises(KineliftError, match="names no 3D clips"):
+        domain.clips(tmp_path, "train")
+    mixed = text + '[[sources]]\nname = "clips"\nlicence = "mine"\ncredit = "me"\nfiles = "*.npz"\njoints = "walk"\nshare = 1\n'
+    with pytest.raises(KineliftError, match="is missing"):
+        Domain.load(str(write_domain(tmp_path, mixed)))
+
+
+@given(st.text(max_size=200) | st.lists(st.sampled_from(TOML.splitlines()), max_size=40).map("\n".join))
+def test_no_text_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, text: str):
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_text(text, encoding="utf-8")
+    with contextlib.suppress(KineliftError):
+        Domain.load(str(path))
 
 
 @pytest.mark.parametrize("name", ["atlantis", "missing.toml"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from backend.errors import KineliftError
 from backend.motion.bones import bone_lengths
 from backend.motion.contacts import skating
 from backend.training.domain import Clip
+from backend.training.domain_file import DomainFile
 from backend.training.repertoire import Repertoire, Widening, legs, standing_heights, vary
 from backend.training.widening import distances
 from tests.training.animals import FEET, FPS, HOOF, LEGS, SKELETON, gait, standing
@@ -14,6 +17,9 @@ from tests.training.animals import FEET, FPS, HOOF, LEGS, SKELETON, gait, standi
 ACTS = {"stand": {"clips": ["*__Idle"], "next": {"walk": 1}},
         "walk": {"clips": ["*__Walk"], "stay": [2.0, 4.0], "next": {"stand": 1, "jump": 1}, "opening": 2},
         "jump": {"clips": ["*__Jump"], "speed": "walk", "blend": 0.2, "opening": 0, "next": {"walk": 1}}}
+
+
+FARM = DomainFile(Path("farm.toml"), "[widening.herd]\n", {})
 
 
 def clips() -> list[Clip]:
@@ -26,7 +32,7 @@ def clips() -> list[Clip]:
 
 
 def widening(**settings) -> Widening:
-    return Widening.parse({"acts": ACTS, "plant": True, **settings}, "herd", "farm.toml")
+    return Widening.parse({"acts": ACTS, "plant": True, **settings}, "herd", FARM)
 
 
 def test_the_animals_of_the_tests_have_these_legs():
@@ -102,7 +108,7 @@ def test_a_recorded_walk_is_laid_along_a_curve():
     ({"size": [1.2, 0.8]}, "'size'"),
     ({"build": -1}, "'build'"),
     ({"plant": "yes"}, "'plant'"),
-    ({"acts": {"walk": {}}}, "has no 'clips'"),
+    ({"acts": {"walk": {}}}, "'clips' of .widening.herd.acts.walk. is missing"),
     ({"acts": {"walk": {"clips": "*"}}}, "'clips' of .widening.herd.acts.walk."),
     ({"acts": {"walk": {"clips": ["*"], "next": {"fly": 1}}}}, "names the act 'fly'"),
     ({"acts": {"walk": {"clips": ["*"], "speed": "gallop"}}}, "names the act 'gallop'"),
@@ -111,8 +117,8 @@ def test_a_recorded_walk_is_laid_along_a_curve():
 ])
 def test_mistakes_in_a_widening_are_named(table: dict, said: str):
     with pytest.raises(KineliftError, match=said) as caught:
-        Widening.parse(table, "herd", "farm.toml")
-    assert caught.value.place == "farm.toml"
+        Widening.parse(table, "herd", FARM)
+    assert caught.value.place == "farm.toml, line 1"
     assert caught.value.remedy
 
 
