@@ -34,7 +34,7 @@ from backend.motion.cameras import project_perspective, view_axes
 from backend.motion.files import write_bytes
 from backend.motion.motion2d import Motion2DSet
 from backend.packs.model import MasModel
-from rigs import load_skeleton
+from rigs import Skeleton
 
 FILE = "elepose.safetensors"
 BONE_PERCENTILE = 90  # higher ones take the detector's noise for length
@@ -162,10 +162,9 @@ class ElePose(nn.Module):
     joints lie from the root in 2D; bones [N] are relative lengths.
     """
 
-    def __init__(self, geometry: Geometry, settings: ElePoseSettings, dimensions: int):
+    def __init__(self, skeleton: Skeleton, geometry: Geometry, settings: ElePoseSettings, dimensions: int):
         super().__init__()
-        self.geometry, self.settings, self.dimensions = geometry, settings, dimensions
-        self.skeleton = load_skeleton(geometry.skeleton)
+        self.skeleton, self.geometry, self.settings, self.dimensions = skeleton, geometry, settings, dimensions
         self.root = self.skeleton.joints.index(self.skeleton.root)
         points, width = len(self.skeleton.keypoints), settings.width
         self.flow = NormalisingFlow(dimensions, settings.couplings, settings.flow_width)
@@ -339,7 +338,7 @@ def train_elepose(motions: Motion2DSet, model: MasModel, settings: ElePoseSettin
 def _untrained(flat: torch.Tensor, model: MasModel, settings: ElePoseSettings) -> ElePose:
     """A lifter that knows the statistics of 2D poses [M,J,2], on the model's device."""
     centre, basis, spread = subspace(flat.flatten(1), settings.explained)
-    lifter = ElePose(Geometry.of(model), settings, len(spread))
+    lifter = ElePose(model.skeleton, Geometry.of(model), settings, len(spread))
     joints, bones = flat[:, : len(lifter.skeleton.joints)], lifter.skeleton.bones
     size = lifter.geometry.scale * ((joints - flat[:, lifter.root, None]) ** 2).sum(-1).mean().sqrt()
     longest = bone_lengths(flat, bones).quantile(BONE_PERCENTILE / 100, dim=0)
@@ -368,7 +367,7 @@ def load_elepose(folder: Path, model: MasModel) -> ElePose:
         with safe_open(path, "pt") as file:
             facts = json.loads((file.metadata() or {})["elepose"])
             facts["geometry"]["elevation"] = tuple(facts["geometry"]["elevation"])
-            lifter = ElePose(Geometry(**facts["geometry"]), ElePoseSettings(**facts["settings"]), facts["dimensions"])
+            lifter = ElePose(model.skeleton, Geometry(**facts["geometry"]), ElePoseSettings(**facts["settings"]), facts["dimensions"])
             lifter.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118  it is no dict
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise KineliftError(f"this is not a readable ElePose ({error})", again, str(path), "bad-elepose") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +69,21 @@ def read_pack(folder: Path) -> Pack:
     return Pack(folder.name, folder, card)
 
 
+def own_packs() -> Path:
+    """Where `train` leaves the user's packs; it need not exist. It lies outside of Blender's folders, so that all versions find it."""
+    if sys.platform == "win32":
+        data = Path(os.environ.get("APPDATA") or Path.home() / "AppData/Roaming")
+    elif sys.platform == "darwin":
+        data = Path.home() / "Library/Application Support"
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    return data / "kinelift/packs"
+
+
 def search_path(extra: Iterable[Path | str] = ()) -> list[Path]:
-    """Folders that hold packs: `extra`, those in KINELIFT_PACKS, then the shipped ones."""
+    """Folders that hold packs: `extra`, those in KINELIFT_PACKS, the user's own, then the shipped ones."""
     named = [Path(entry) for entry in os.environ.get("KINELIFT_PACKS", "").split(os.pathsep) if entry]
-    return [*map(Path, extra), *named, SHIPPED]
+    return [*map(Path, extra), *named, own_packs(), SHIPPED]
 
 
 def list_packs(extra: Iterable[Path | str] = ()) -> list[Pack]:

@@ -16,7 +16,7 @@ from backend.diffusion.schedule import Schedule
 from backend.errors import KineliftError
 from backend.motion.files import write_bytes
 from backend.packs.catalogue import CARD, WEIGHTS, list_packs, read_pack
-from rigs import Skeleton, load_skeleton
+from rigs import Skeleton, load_skeleton, read_skeleton
 
 
 @dataclass
@@ -72,7 +72,8 @@ def load_model(name_or_folder: str, device: str = "auto") -> MasModel:
     target = choose_device(device)
     place = str(folder / WEIGHTS)
     try:
-        skeleton = load_skeleton(card["skeleton"])
+        own = folder / Path(f"{card['skeleton']}.toml").name
+        skeleton = read_skeleton(own) if own.is_file() else load_skeleton(card["skeleton"])
         settings = DenoiserSettings(keypoints=len(skeleton.keypoints), **card["network"])
         schedule = Schedule(card["diffusion"]["steps"], card["diffusion"]["tau"])
         weights = load_file(place)

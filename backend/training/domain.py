@@ -29,7 +29,7 @@ from backend.training.domain_file import (
     read_domain_file,
 )
 from backend.training.repertoire import Widening
-from rigs import Skeleton, load_skeleton
+from rigs import Skeleton, load_skeleton, read_skeleton
 
 
 @dataclass
@@ -50,13 +50,14 @@ class Clip:
 @dataclass
 class Domain:
     """A parsed domain file. `settings` is the TOML, its joint tables with what they take from others; `skeleton` the one it names;
-    `widenings` its [widening.NAME] tables."""
+    `widenings` its [widening.NAME] tables; `skeleton_file` the user's own skeleton, None for a shipped one."""
 
     name: str
     path: Path
     settings: dict
     skeleton: Skeleton
     widenings: dict[str, Widening] = field(default_factory=dict)
+    skeleton_file: Path | None = None
 
     @classmethod
     def load(cls, name_or_path: str) -> Domain:
@@ -66,7 +67,8 @@ class Domain:
         filmed = any("files" in source for source in settings["sources"]) if TOP["sources"][1](settings.get("sources")) else False
         file.check(settings, TOP, NEEDED | FILMED if filmed else NEEDED)
         try:
-            skeleton = load_skeleton(settings["skeleton"])
+            own = file.path.parent / settings["skeleton"] if settings["skeleton"].endswith(".toml") else None
+            skeleton = read_skeleton(own) if own else load_skeleton(settings["skeleton"])
         except ValueError as error:
             raise file.mistake(str(error).rstrip("."), "Correct 'skeleton'", "skeleton") from error
         for name, checks in TABLES.items():
@@ -80,7 +82,7 @@ class Domain:
         if filmed:
             settings["joints"] = _joint_tables(file)
             _check_sources(file, skeleton, widenings)
-        return cls(file.path.stem, file.path, settings, skeleton, widenings)
+        return cls(file.path.stem, file.path, settings, skeleton, widenings, own)
 
     def clips(self, data: Path, split: str) -> list[Clip]:
         """All clips of a split ("train" or "test") found under `data`; a file without a split counts as train."""

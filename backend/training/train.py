@@ -21,6 +21,7 @@ from backend.errors import KineliftError
 from backend.motion.files import write_bytes
 from backend.motion.motion2d import Motion2DSet
 from backend.motion.planting import seen_standing_height
+from backend.packs.catalogue import own_packs
 from backend.packs.model import load_model, save_pack
 from backend.training.domain import Domain
 
@@ -245,6 +246,8 @@ class Trainer:
         torch.save(content, temporary)
         os.replace(temporary, self.checkpoint)
         save_pack(self.folder, self.card(), self.average, self.mean, self.std)
+        if self.domain.skeleton_file:
+            write_bytes(self.folder / self.domain.skeleton_file.name, self.domain.skeleton_file.read_bytes())
         write_bytes(self.folder / "loss.json", json.dumps(state.losses).encode())
         plot_losses(state.losses, self.folder / "loss.png")
 
@@ -292,7 +295,7 @@ def plot_losses(losses: list[tuple[int, float]], path: Path) -> None:
 def add_arguments(parser) -> None:
     parser.add_argument("--domain", required=True, help="a shipped domain's name or a .toml file")
     parser.add_argument("--data", type=Path, required=True, help="a folder of 2D motions, made by `project` or in the layout of the MAS paper")
-    parser.add_argument("--to", type=Path, required=True, help="the pack's folder; a run there is resumed")
+    parser.add_argument("--to", type=Path, help="the pack's folder, where a run is resumed; one named as the domain among your own packs without it")
     parser.add_argument("--steps", type=int, default=TrainingSettings.steps)
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this much training time")
     parser.add_argument("--batch", type=int, default=TrainingSettings.batch)
@@ -320,9 +323,12 @@ def run(arguments) -> int:
                                arguments.dropout, arguments.skip)
     settings = TrainingSettings(steps=arguments.steps, minutes=arguments.minutes, batch=arguments.batch, learning_rate=arguments.learning_rate,
                                 velocity_weight=arguments.velocity_weight, clean_weight=arguments.clean_weight, seed=arguments.seed)
-    trainer = Trainer(motions, domain, network, settings, arguments.to, arguments.device, arguments.start_from)
+    folder = arguments.to or own_packs() / domain.name
+    trainer = Trainer(motions, domain, network, settings, folder, arguments.device, arguments.start_from)
     if trainer.rank == 0:
         parameters = sum(p.numel() for p in trainer.denoiser.parameters())
         print(f"training {parameters / 1e6:.1f} M parameters on {trainer.device} from step {trainer.state.step}", flush=True)
     trainer.run(lambda fraction, message: print(f"{fraction:6.1%} {message}", flush=True))
+    if trainer.rank == 0:
+        print(folder)
     return 0

@@ -58,25 +58,46 @@ def skeleton_names() -> list[str]:
 @lru_cache
 def load_skeleton(name: str) -> Skeleton:
     """Reads `rigs/skeletons/NAME.toml`. Raises ValueError naming the file, the spot and the remedy."""
-    path = FOLDER / f"{name}.toml"
     if name not in skeleton_names():
         raise ValueError(f"There is no skeleton {name!r}. Choose one of: {', '.join(skeleton_names())}.")
-    data = _read(name)
+    return read_skeleton(FOLDER / f"{name}.toml")
+
+
+def read_skeleton(path: Path) -> Skeleton:
+    """Reads any skeleton file; its name is the file's. `load_skeleton` says which errors to expect."""
+    data = _read(path)
+    for key, kind in ENTRIES.items():
+        if key not in data:
+            raise ValueError(f"{path}: {key!r} is missing. Add it; the shipped skeletons show how.")
+        if not isinstance(data[key], kind):
+            raise ValueError(f"{path}: {key!r} is {data[key]!r}. Write it as the shipped skeletons do.")
     joints = data["joints"]
     if len(data["parents"]) != len(joints):
         raise ValueError(f"{path}: 'parents' has {len(data['parents'])} entries for {len(joints)} joints. Give each joint one parent.")
     for child, parent in enumerate(data["parents"]):
-        if not -1 <= parent < child and parent != -1:
+        if not isinstance(parent, int) or (not -1 <= parent < child and parent != -1):
             raise ValueError(f"{path}: joint {joints[child]!r} comes before its parent. List parents first.")
-    for name_ in [data["root"], *data["feet"], *data["roles"], *data.get("elastic", []), *(n for pair in data["mirror"] for n in pair)]:
-        if name_ not in joints:
-            raise ValueError(f"{path}: {name_!r} is not in 'joints'. Correct the name.")
-    return Skeleton(name, data["title"], tuple(joints), tuple(data["parents"]), tuple(data["objects"]), data.get("travel", ""), data["root"],
-                    tuple(data["feet"]), tuple(tuple(pair) for pair in data["mirror"]), dict(data["roles"]), tuple(data.get("elastic", [])))
+    pairs = data["mirror"]
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise ValueError(f"{path}: 'mirror' is {pairs!r}. Write pairs of joints.")
+    for name in [data["root"], *data["feet"], *data["roles"], *data.get("elastic", []), *(one for pair in pairs for one in pair)]:
+        if name not in joints:
+            raise ValueError(f"{path}: {name!r} is not in 'joints'. Correct the name.")
+    return Skeleton(path.stem, data["title"], tuple(joints), tuple(data["parents"]), tuple(data["objects"]), data.get("travel", ""), data["root"],
+                    tuple(data["feet"]), tuple(tuple(pair) for pair in pairs), dict(data["roles"]), tuple(data.get("elastic", [])))
 
 
-def _read(name: str) -> dict:
-    """A skeleton's TOML; what it leaves out is that of the skeleton it is `based_on`."""
-    with (FOLDER / f"{name}.toml").open("rb") as file:
-        data = tomllib.load(file)
-    return _read(data["based_on"]) | data if "based_on" in data else data
+ENTRIES = {"title": str, "joints": list, "parents": list, "objects": list, "root": str, "feet": list, "mirror": list, "roles": dict}
+
+
+def _read(path: Path) -> dict:
+    """A skeleton's TOML; what it leaves out is that of the shipped skeleton it is `based_on`."""
+    try:
+        with path.open("rb") as file:
+            data = tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: this is not a readable skeleton ({error}). Correct or choose the file.") from error
+    base = data.get("based_on")
+    if base is not None and (base not in skeleton_names() or base == path.stem):
+        raise ValueError(f"{path}: 'based_on' is {base!r}. Name another of: {', '.join(skeleton_names())}.")
+    return data if base is None else _read(FOLDER / f"{base}.toml") | data

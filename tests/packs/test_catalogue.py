@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from backend.__main__ import main
-from backend.packs.catalogue import CARD, SHIPPED, WEIGHTS, list_packs, read_pack, search_path
+from backend.packs.catalogue import CARD, SHIPPED, WEIGHTS, list_packs, own_packs, read_pack, search_path
 from tests.tiny_pack import make_tiny_pack
 
 
@@ -60,10 +61,20 @@ def test_the_first_of_a_name_wins(packs: Path, tmp_path: Path):
 
 def test_the_path_of_packs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.delenv("KINELIFT_PACKS", raising=False)
-    assert search_path() == [SHIPPED]
+    assert search_path() == [own_packs(), SHIPPED]
     monkeypatch.setenv("KINELIFT_PACKS", str(tmp_path / "nowhere"))
-    assert search_path() == [tmp_path / "nowhere", SHIPPED]
+    assert search_path() == [tmp_path / "nowhere", own_packs(), SHIPPED]
     list_packs()
+
+
+@pytest.mark.parametrize(("platform", "variable", "folder"), [("linux", "XDG_DATA_HOME", "kinelift/packs"), ("win32", "APPDATA", "kinelift/packs"),
+                                                              ("darwin", "HOME", "Library/Application Support/kinelift/packs")])
+def test_the_users_own_packs_are_found(platform: str, variable: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert own_packs() == tmp_path / folder
+    make_tiny_pack(own_packs())
+    assert "tiny" in [pack.name for pack in list_packs()]
 
 
 def test_the_command_lists_packs(packs: Path, capsys):

@@ -1,8 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from rigs import load_skeleton, skeleton_names
+from rigs import load_skeleton, read_skeleton, skeleton_names
+
+OCTOPUS = """
+title = "Octopus"
+joints = ["Mantle", "LeftArm", "RightArm"]
+parents = [-1, 0, 0]
+objects = []
+root = "Mantle"
+feet = ["LeftArm", "RightArm"]
+mirror = [["LeftArm", "RightArm"]]
+[roles]
+"""
 
 
 @pytest.mark.parametrize("name", skeleton_names())
@@ -22,3 +35,35 @@ def test_a_skeleton_is_the_one_it_is_based_on_apart_from_what_it_says(name: str,
     assert skeleton.title != other.title
     assert skeleton.objects == ()
     assert skeleton.travel == ("Travel" if "travel" in name else "")
+
+
+def test_a_users_skeleton_is_read_from_anywhere(tmp_path: Path):
+    (tmp_path / "octopus.toml").write_text(OCTOPUS)
+    skeleton = read_skeleton(tmp_path / "octopus.toml")
+    assert (skeleton.name, skeleton.keypoints, skeleton.mirror_order) == ("octopus", ("Mantle", "LeftArm", "RightArm"), [0, 2, 1])
+    (tmp_path / "dog.toml").write_text('based_on = "ap10k"\ntitle = "Dog"\n')
+    assert read_skeleton(tmp_path / "dog.toml").joints == load_skeleton("ap10k").joints
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("title =", "title", "not a readable skeleton"),
+    ('title = "Octopus"', "", "'title' is missing"),
+    ("parents = [-1, 0, 0]", "parents = 3", "'parents' is 3"),
+    ("parents = [-1, 0, 0]", "parents = [-1, 0]", "2 entries for 3 joints"),
+    ("parents = [-1, 0, 0]", "parents = [-1, 2, 0]", "'LeftArm' comes before its parent"),
+    ("parents = [-1, 0, 0]", 'parents = [-1, "Mantle", 0]', "'LeftArm' comes before its parent"),
+    ('root = "Mantle"', 'root = "Head"', "'Head' is not in 'joints'"),
+    ('mirror = [["LeftArm", "RightArm"]]', 'mirror = ["LeftArm"]', "Write pairs"),
+    ('title = "Octopus"', 'title = "Octopus"\nbased_on = "squid"', "'based_on' is 'squid'"),
+])
+def test_mistakes_in_a_skeleton_are_named(old: str, new: str, said: str, tmp_path: Path):
+    path = tmp_path / "octopus.toml"
+    path.write_text(OCTOPUS.replace(old, new))
+    with pytest.raises(ValueError, match=said) as caught:
+        read_skeleton(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_skeleton_is_named(tmp_path: Path):
+    with pytest.raises(ValueError, match="not a readable skeleton"):
+        read_skeleton(tmp_path / "none.toml")

@@ -16,11 +16,13 @@ from backend.diffusion.denoiser import DenoiserSettings
 from backend.errors import Cancelled, KineliftError
 from backend.evaluation.evaluate import training_steps
 from backend.motion.motion2d import Motion2DSet
-from backend.packs.catalogue import read_pack
+from backend.motion.motion3d import Motion3D
+from backend.packs.catalogue import list_packs, read_pack
 from backend.packs.model import load_model
 from backend.training.project import project
 from backend.training.train import Trainer, TrainingSettings, crops, masked_loss, normalisation, standing_height
-from tests.training.clips import walks, write_clips
+from tests.rigs.test_skeletons import OCTOPUS
+from tests.training.clips import TOML, walks, write_clips
 
 NETWORK = DenoiserSettings(keypoints=18, width=16, feedforward=24, layers=1, heads=2, dropout=0.1)
 ROOT = Path(__file__).parents[2]
@@ -187,3 +189,24 @@ def test_the_command_trains_a_pack(data, tmp_path: Path, capsys):
     motions.save(tmp_path / "2d" / "train.npz")
     assert main(arguments) == 1
     assert "skeleton 'nba16'" in capsys.readouterr().err
+
+
+def test_a_domain_and_a_skeleton_of_ones_own_need_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("APPDATA", str(tmp_path / "home"))
+    (tmp_path / "octopus.toml").write_text(OCTOPUS)
+    (tmp_path / "reef.toml").write_text(TOML.split("[detector]")[0].replace('"nba16-ball"', '"octopus.toml"')
+                                        + '[[sources]]\nname = "my dives"\nlicence = "mine"\ncredit = "me"\n')
+    (tmp_path / "data" / "motions").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for number in range(12):
+        waving = np.sin(np.arange(50)[:, None, None] / 5 + random.uniform(0, 6, (1, 3, 2)))
+        np.save(tmp_path / "data" / "motions" / f"{number}.npy", np.concatenate([waving, np.ones((50, 3, 1))], -1).astype(np.float32))
+    small = ["--steps", "20", "--batch", "4", "--width", "16", "--feedforward", "24", "--layers", "1", "--heads", "2", "--device", "cpu"]
+    assert main(["train", "--domain", str(tmp_path / "reef.toml"), "--data", str(tmp_path / "data"), *small]) == 0
+    pack = next(pack for pack in list_packs() if pack.name == "reef")
+    assert (pack.title, pack.skeleton, pack.problem) == ("Walks", "octopus", "")
+    assert pack.card["data"] == [{"name": "my dives", "licence": "mine", "credit": "me"}]
+    assert main(["generate", "--pack", "reef", "--seconds", "1", "--device", "cpu", "--to", str(tmp_path / "takes")]) == 0
+    motion = Motion3D.load(next((tmp_path / "takes").glob("*.npz")))
+    assert (motion.joint_names, motion.skeleton) == (["Mantle", "LeftArm", "RightArm"], "octopus")
