@@ -36,7 +36,8 @@ class Stage:
         root = gaussian_filter1d(points.mean(1)[:, :2], FOLLOWS_SECONDS * motion.fps, axis=0, mode="nearest")
         around = points - np.append(root, np.zeros((len(root), 1)), 1)[:, None]
         wide = 2 * np.percentile(np.linalg.norm(around[..., :2], axis=-1), 99) * size[1] / size[0]
-        self.content = 1.15 * max(np.percentile(around[..., 2], 99.5), wide, 1e-3)
+        heights = points[..., 2] if motion.object_positions is None else np.concatenate([points[..., 2], motion.object_positions[..., 2]], 1)
+        self.content = 1.15 * max(np.percentile(heights.max(1), 99), wide, 1e-3)
         self.centres = np.column_stack([root, np.full(len(root), 0.43 * self.content)])
         self.colours = _colours(motion)
 
