@@ -4,6 +4,7 @@ run, and with `--fid` what each setting is worth."""
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import asdict, dataclass, replace
 from itertools import product
@@ -98,6 +99,7 @@ def plot(measurements: list[Measurement], path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     scored = [one for one in measurements if one.fid]
     figure, panels = pyplot.subplots(1, 2 if scored else 1, figsize=(13 if scored else 7, 0.3 * len(measurements) + 1.5), squeeze=False,
@@ -106,8 +108,10 @@ def plot(measurements: list[Measurement], path: Path) -> None:
     bars.barh(names, [one.network_seconds for one in measurements], label="network")
     bars.barh(names, [one.triangulation_seconds for one in measurements], left=[one.network_seconds for one in measurements],
               label="triangulation")
+    for row, one in enumerate(measurements):
+        bars.text(one.network_seconds + one.triangulation_seconds, row, f"  {measurements[0].seconds / one.seconds:.1f}x", va="center", fontsize=8)
     bars.invert_yaxis()
-    bars.set_xscale("log")
+    bars.margins(x=0.1)
     bars.set_xlabel("seconds")
     bars.legend()
     if scored:
@@ -116,6 +120,9 @@ def plot(measurements: list[Measurement], path: Path) -> None:
             points.errorbar(one.seconds, one.fid["train"][0], one.fid["train"][1], fmt="o")
             points.annotate(one.name, (one.seconds, one.fid["train"][0]), fontsize=7, xytext=(4, 4), textcoords="offset points")
         points.set_xscale("log")
+        points.xaxis.set_major_formatter(ScalarFormatter())
+        points.xaxis.set_minor_formatter(NullFormatter())
+        points.margins(x=0.15)
         points.set_xlabel("seconds")
         points.set_ylabel("FID against the training split")
         points.grid(alpha=0.3)
@@ -131,17 +138,23 @@ def bench_page(model: MasModel, measurements: list[Measurement], arguments) -> s
     sets = (f"{arguments.fid_sets} times with new motions, cameras and recorded motions; ± is 1.96 std / sqrt({arguments.fid_sets})."
             if arguments.fid_sets > 1 else "once: another choice of seeds moves all of them by several points, and the differences between them by three.")
     quality = f"""
+
 FID: by the pack's evaluator, as in the evaluation, of {arguments.fid} motions a setting with the same seeds for every setting,
 {sets}
 The network ran in bfloat16 for all, so that only the sampler differs.""" if scored else ""
+    picture = f"\n![Seconds and FID]({os.path.relpath(arguments.plot, arguments.write.parent)})\n" if arguments.plot else ""
     return f"""# The sampler against the paper's program
 
 `{model.name}`, {arguments.samples} motion(s) of {arguments.seconds:g} s, seed {arguments.seed}, {model.device.type}, {torch.get_num_threads()} thread(s); the
-device {half} arithmetic for bfloat16. One run of `python -m backend bench mas`. `{REFERENCE}` is the sampler of the paper's program: seven
-views, 99 network calls, triangulation by Adam.{quality}
+device {half} arithmetic for bfloat16. `{REFERENCE}` is the sampler of the paper's program: seven views, 99 network calls, triangulation by Adam.
+This page is one run of
+
+```
+{arguments.typed}
+```{quality}
 
 {bench_table(measurements)}
-"""
+{picture}"""
 
 
 def add_arguments(parser) -> None:
