@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +14,9 @@ FOLDER = Path(__file__).parent
 class Skeleton:
     """Joints in network order. `parents` are indices with -1 for the root; `objects` (a ball) are keypoints outside
     the tree; `mirror` pairs the left and right joints; `roles` maps joint names to the field's roles; `feet` are the
-    joints that stand on the floor; `elastic` joints are not at a fixed distance from their parent: more than one bone lies between."""
+    joints that stand on the floor; `elastic` joints are not at a fixed distance from their parent: more than one bone lies between;
+    `middle` are the joints whose mean is the middle of the body, the root itself where there is one; `means` are joints that 2D poses
+    without them get as the mean of two others."""
 
     name: str
     title: str
@@ -27,6 +29,8 @@ class Skeleton:
     mirror: tuple[tuple[str, str], ...]
     roles: dict[str, str]
     elastic: tuple[str, ...] = ()
+    middle: tuple[str, ...] = ()
+    means: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def keypoints(self) -> tuple[str, ...]:
@@ -68,11 +72,14 @@ def load_skeleton(name: str) -> Skeleton:
     for child, parent in enumerate(data["parents"]):
         if not -1 <= parent < child and parent != -1:
             raise ValueError(f"{path}: joint {joints[child]!r} comes before its parent. List parents first.")
-    for name_ in [data["root"], *data["feet"], *data["roles"], *data.get("elastic", []), *(n for pair in data["mirror"] for n in pair)]:
+    middle, means = data.get("middle", [data["root"]]), data.get("means", {})
+    for name_ in [data["root"], *data["feet"], *data["roles"], *data.get("elastic", []), *(n for pair in data["mirror"] for n in pair),
+                  *middle, *means, *(n for pair in means.values() for n in pair)]:
         if name_ not in joints:
             raise ValueError(f"{path}: {name_!r} is not in 'joints'. Correct the name.")
     return Skeleton(name, data["title"], tuple(joints), tuple(data["parents"]), tuple(data["objects"]), data.get("travel", ""), data["root"],
-                    tuple(data["feet"]), tuple(tuple(pair) for pair in data["mirror"]), dict(data["roles"]), tuple(data.get("elastic", [])))
+                    tuple(data["feet"]), tuple(tuple(pair) for pair in data["mirror"]), dict(data["roles"]), tuple(data.get("elastic", [])),
+                    tuple(middle), {joint: tuple(pair) for joint, pair in means.items()})
 
 
 def _read(name: str) -> dict:
