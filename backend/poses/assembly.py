@@ -8,10 +8,7 @@ import numpy as np
 
 from backend.poses.content import Options, refuse
 from backend.poses.linking import link
-from backend.poses.tracks import Detection, PoseFile, Track, clean
-
-UNIT_MARGIN = 1.5
-"""Coordinates that all stay below this are shares of the image: poses in pixels never fit into one pixel."""
+from backend.poses.tracks import Detection, PoseFile, Track, clean, in_shares
 
 SPARSE = 20
 """A time line may have so many frames for each frame with a pose; more means that the numbers don't count frames."""
@@ -82,7 +79,7 @@ def _in_the_image(keypoints: np.ndarray, confidences: np.ndarray, size: tuple[in
     confidences = np.where((keypoints == 0).all(-1), 0.0, confidences)  # the origin is how most programs write a missed joint
     notes = [note] if note else []
     seen = keypoints[confidences > 0]
-    unit = len(seen) and (normalised or np.abs(seen).max() <= UNIT_MARGIN)
+    unit = len(seen) and (normalised or in_shares(seen))
     if size is None and (unit or y_up):
         refuse("the poses are in shares of the image, whose size the file doesn't say" if unit else "y can't be turned without the image's height",
                "Give the size of the video, for example --image-size 1920x1080", place, "missing-setting")

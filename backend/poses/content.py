@@ -15,7 +15,8 @@ import numpy as np
 from backend.errors import KineliftError
 
 REMEDY = "Write the file again, or say its format with --format"
-HEAD = 4096
+HEAD = 1 << 18
+"""Bytes that are enough to see what a file is; a table of many animals has long header rows."""
 
 
 def refuse(message: str, remedy: str, place: object = "", code: str = "bad-poses") -> NoReturn:

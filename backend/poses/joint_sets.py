@@ -89,28 +89,43 @@ def roles_of(names: list[str]) -> dict[str, int]:
     return {role: index for role, (_, index) in best.items()}
 
 
-def to_skeleton(keypoints: np.ndarray, confidences: np.ndarray, names: list[str], skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Keypoints [T,J,2] and confidences [T,J] of joints `names` as those of the skeleton's joints and objects.
+@dataclass(frozen=True)
+class Source:
+    """Where a joint of a skeleton comes from: the file's own joint (index or None), or the mean of two of its joints (or None)."""
+
+    own: int | None
+    ends: tuple[int, int] | None
+
+
+def sources(names: list[str], skeleton: Skeleton) -> dict[str, Source]:
+    """Where each of the skeleton's joints and objects comes from that a file with these joint names has; objects go by their own name."""
+    roles, lower = roles_of(names), [name.lower() for name in names]
+    found = {}
+    for joint in skeleton.joints + skeleton.objects:
+        own = roles.get(skeleton.roles.get(joint, ""))
+        if joint in skeleton.objects:
+            own = lower.index(joint.lower()) if joint.lower() in lower else None
+        ends = tuple(roles[skeleton.roles[end]] for end in skeleton.means.get(joint, ()) if skeleton.roles[end] in roles)
+        if own is not None or len(ends) == 2:
+            found[joint] = Source(own, ends if len(ends) == 2 else None)
+    return found
+
+
+def to_skeleton(keypoints: np.ndarray, confidences: np.ndarray, names: list[str], skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints [T,J,2] and confidences [T,J] of joints `names` as those of the skeleton's joints, then objects: [T,K,2] and [T,K].
 
     A joint that the skeleton calls the mean of two is their mean, with the lower confidence, wherever both are seen; else the file's own
-    joint is taken. What the file lacks has confidence 0. Returns keypoints [T,K,2], confidences [T,K] and the names that were found.
+    joint is taken. What the file lacks has confidence 0.
     """
-    roles = roles_of(names)
     wanted = skeleton.joints + skeleton.objects
-    places = np.zeros((len(keypoints), len(wanted), 2))
-    sure = np.zeros((len(keypoints), len(wanted)))
-    lower = [name.lower() for name in names]
-    for column, joint in enumerate(wanted):
-        index = roles.get(skeleton.roles.get(joint, ""))
-        if joint in skeleton.objects:
-            index = lower.index(joint.lower()) if joint.lower() in lower else None
-        if index is not None:
-            places[:, column], sure[:, column] = keypoints[:, index], confidences[:, index]
-    for joint, pair in skeleton.means.items():
-        column, ends = wanted.index(joint), [roles.get(skeleton.roles[end]) for end in pair]
-        if None not in ends:
+    places, sure = np.zeros((len(keypoints), len(wanted), 2)), np.zeros((len(keypoints), len(wanted)))
+    for joint, source in sources(names, skeleton).items():
+        column = wanted.index(joint)
+        if source.own is not None:
+            places[:, column], sure[:, column] = keypoints[:, source.own], confidences[:, source.own]
+        if source.ends is not None:
+            ends = list(source.ends)
             both = (confidences[:, ends] > 0).all(1)
             places[both, column] = keypoints[both][:, ends].mean(1)
             sure[both, column] = confidences[both][:, ends].min(1)
-    found = [joint for column, joint in enumerate(wanted) if sure[:, column].any()]
-    return places, sure, found
+    return places, sure

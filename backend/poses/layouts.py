@@ -6,7 +6,7 @@ import numpy as np
 
 from backend.poses.content import Options, refuse
 from backend.poses.joint_sets import JointSet, joint_set, joint_set_names, roles_of, sets_of
-from backend.poses.tracks import clean
+from backend.poses.tracks import clean, in_shares
 
 PERSON = {
     ("eye.L", "eye.R"): 0.06, ("nose", "eye.L"): 0.05, ("eye.L", "ear.L"): 0.09, ("shoulder.L", "shoulder.R"): 0.35, ("shoulder.L", "elbow.L"): 0.29,
@@ -23,6 +23,9 @@ QUADRUPED = {
 MARGIN = 1.25
 """The best set must fit by so much better than the next."""
 
+POOR = 0.55
+"""A set that fits worse than this is a guess; people and animals have 0.05 to 0.5."""
+
 SAMPLE = 300
 """Poses that are looked at."""
 
@@ -31,8 +34,8 @@ def joints_of(count: int, options: Options, place: object, usual: tuple[str, ...
               confidences: np.ndarray | None = None) -> tuple[str, ...]:
     """The joint names of an array of `count` joints.
 
-    usual: the sets the format's program has, which win over others of that size; keypoints [N,J,2] and confidences [N,J] (raw) decide
-    between sets of one size. Raises KineliftError where no set fits or several do.
+    usual: the sets the format's program has, which win over others of that size; keypoints [N,J,2] and confidences [N,J], both raw,
+    decide between sets of one size. Raises KineliftError where no set fits or several do.
     """
     if options.joints:
         chosen = joint_set(options.joints)
@@ -45,9 +48,12 @@ def joints_of(count: int, options: Options, place: object, usual: tuple[str, ...
         refuse(f"no joint set of {count} joints is known", f"Write the poses with joint names; known sets: {', '.join(joint_set_names())}", place,
                "unknown-joints")
     if len(fitting) > 1 and keypoints is not None:
-        misfits = {entry: misfit(keypoints, confidences, entry) for entry in fitting}
+        places, sure = clean(keypoints, confidences)
+        if options.image_size and in_shares(places[sure > 0]):
+            places = places * options.image_size
+        misfits = {entry: misfit(places, sure, entry) for entry in fitting}
         fitting.sort(key=misfits.__getitem__)
-        if misfits[fitting[1]] > MARGIN * misfits[fitting[0]]:
+        if misfits[fitting[0]] < min(POOR, misfits[fitting[1]] / MARGIN):
             fitting = fitting[:1]
     if len(fitting) > 1:
         refuse(f"{count} joints without names may be those of {fitting[0].name} or {fitting[1].name}",
@@ -61,7 +67,7 @@ def misfit(keypoints: np.ndarray, confidences: np.ndarray, candidate: JointSet) 
     Of each bone the 90th percentile over the poses is taken, which foreshortening leaves alone, and the common scale is removed.
     """
     chosen = np.linspace(0, len(keypoints) - 1, min(SAMPLE, len(keypoints))).astype(int)
-    places, sure = clean(keypoints[chosen], confidences[chosen])
+    places, sure = keypoints[chosen], confidences[chosen]
     roles = roles_of(list(candidate.joints))
     logs = []
     for (a, b), length in (QUADRUPED if "tail_root" in roles else PERSON).items():

@@ -10,6 +10,9 @@ import numpy as np
 FARTHEST = 1e6
 """A coordinate beyond so many pixels is none."""
 
+UNIT_MARGIN = 1.5
+"""Coordinates that all stay below this are shares of the image: poses in pixels never fit into one pixel."""
+
 
 @dataclass(frozen=True)
 class Detection:
@@ -89,3 +92,8 @@ def clean(keypoints: np.ndarray, confidences: np.ndarray) -> tuple[np.ndarray, n
     with np.errstate(invalid="ignore"):
         seen = (np.abs(keypoints) < FARTHEST).all(-1) & (confidences > 0)
     return np.where(seen[..., None], keypoints, 0.0), np.where(seen, np.minimum(confidences, 1.0), 0.0)
+
+
+def in_shares(places: np.ndarray) -> bool:
+    """True where seen places [N,2] can be no pixels: shares of the image from 0 or -1 to 1."""
+    return len(places) > 0 and bool(np.abs(places).max() <= UNIT_MARGIN)

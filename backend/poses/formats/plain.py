@@ -99,9 +99,7 @@ def _assemble(source: Source, options: Options, keypoints: np.ndarray, confidenc
     confidences, keypoints = confidences.astype(np.float64).reshape(keypoints.shape[:3]), keypoints[..., :2]
     count = keypoints.shape[2]
     if options.joints or names is None:
-        size = np.asarray(options.image_size or known.get("image_size") or (1, 1))
-        flat = keypoints.reshape(-1, count, 2) * (size if np.nanmax(np.abs(keypoints), initial=0) <= 2 else 1)
-        names = list(joints_of(count, options, source.path, (), flat, confidences.reshape(-1, count)))
+        names = list(joints_of(count, options, source.path, (), keypoints.reshape(-1, count, 2), confidences.reshape(-1, count)))
     if len(names) != count or len(set(names)) != count:
         refuse(f"there are {len(set(names))} joint names for {count} joints", "Give each joint one name of its own", source.path)
     if ids is not None and (len(ids) != len(keypoints) or len(set(ids)) != len(ids)):

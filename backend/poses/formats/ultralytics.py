@@ -80,8 +80,7 @@ def _read_texts(source: Source, options: Options) -> PoseFile:
     sure = points[..., 2] if values == 3 else (places != 0).any(-1).astype(float)
     detections = [Detection(frame, place, confidence, None if id_column is None else _id(row[id_column]), float(np.nansum(confidence)))
                   for (frame, row), place, confidence in zip(rows, places, sure)]
-    size = np.asarray(options.image_size or (1, 1))
-    joints = joints_of(count, options, source.path, SETS, places * size, sure)
+    joints = joints_of(count, options, source.path, SETS, places, sure)
     return from_detections("ultralytics", source.path, detections, list(joints), options, frames=list(numbers.values()), normalised=True)
 
 
@@ -92,7 +91,8 @@ def _id(value: float) -> str | None:
 def _columns(table: np.ndarray, options: Options, source: Source) -> tuple[int, int, int | None]:
     """How many joints a row has, how many numbers a joint (2 or 3), and the column of the track id or None.
 
-    After the keypoints may come the detector's confidence (`save_conf`) and the track id, each or both.
+    After the keypoints may come the detector's confidence (`save_conf`) and the track id, each or both. Of the readings that the number
+    of columns allows those count whose points lie in the boxes.
     """
     width = table.shape[1] - BOX
     fitting = []
@@ -103,8 +103,7 @@ def _columns(table: np.ndarray, options: Options, source: Source) -> tuple[int, 
             rest = table[:, BOX + count * values :]
             if (width - extra) % values or not known or (extra == 2 and not _are_ids(rest[:, 1])):
                 continue
-            third = table[:, BOX : BOX + count * values].reshape(-1, values)[:, 2:]
-            if ((third < 0) | (third > 2)).any():
+            if not _in_their_boxes(table, table[:, BOX : BOX + count * values].reshape(len(table), count, values)):
                 continue
             fitting.append((count, values, table.shape[1] - 1 if extra == 2 or (extra == 1 and _are_ids(rest[:, 0])) else None))
     if not fitting:
@@ -114,6 +113,14 @@ def _columns(table: np.ndarray, options: Options, source: Source) -> tuple[int, 
         refuse(f"rows of {table.shape[1]} columns may hold {fitting[0][0]} or {fitting[1][0]} joints",
                f"Say which: --joints {sets_of(fitting[0][0])[0].name} or --joints {sets_of(fitting[1][0])[0].name}", source.path, "ambiguous-joints")
     return fitting[0]
+
+
+def _in_their_boxes(table: np.ndarray, points: np.ndarray) -> bool:
+    """True where nearly all points lie in or near their row's box: confidences read as places would not."""
+    middle, half = table[:, None, 1:3], table[:, None, 3:5] / 2
+    near = (np.abs(points[..., :2] - middle) < 1.5 * half + 0.01).all(-1)
+    found = (points[..., :2] != 0).any(-1)
+    return bool(near[found].mean() > 0.9) if found.any() else True
 
 
 def _are_ids(values: np.ndarray) -> bool:
@@ -146,7 +153,7 @@ def _read_json(source: Source, options: Options) -> PoseFile:
     joints: tuple[str, ...] = ()
     if detections:
         places, sure = np.stack([entry.keypoints for entry in detections]), np.stack([entry.confidences for entry in detections])
-        joints = joints_of(places.shape[1], options, source.path, SETS, places * (options.image_size or (1, 1)), sure)
+        joints = joints_of(places.shape[1], options, source.path, SETS, places, sure)
     return from_detections("ultralytics", source.path, detections, list(joints), options, frames=[number for number, _ in frames],
                            image_size=sizes.pop() if sizes else None)
 
