@@ -10,7 +10,7 @@ import numpy as np
 
 from backend.poses.content import Options, refuse
 from backend.poses.joint_sets import joint_set_names, roles_of, sources
-from backend.poses.poses2d import ENOUGH, make_poses2d
+from backend.poses.poses2d import fits, make_poses2d
 from backend.poses.sniffer import FORMATS, read_poses
 from backend.poses.tracks import PoseFile, Track
 from rigs import load_skeleton, skeleton_names
@@ -30,8 +30,9 @@ def describe(file: PoseFile, certainty: float, reason: str) -> list[str]:
         f"focal       {file.focal:g} px" if file.focal else "focal       unknown",
         f"joints      {len(names)}: {', '.join(names[:8])}" + (" ..." if len(names) > 8 else ""),
     ]
-    found = {name: len(sources(names, skeleton)) / len(skeleton.keypoints) for name in skeleton_names() if not (skeleton := load_skeleton(name)).travel}
-    lines.append("skeletons   " + ", ".join(f"{name} {share:.0%}" for name, share in sorted(found.items(), key=lambda item: -item[1]) if share >= ENOUGH))
+    found = {name: len(sources(names, skeleton)) / len(skeleton.joints + skeleton.objects)
+             for name in skeleton_names() if fits(names, skeleton := load_skeleton(name)) and not skeleton.travel}
+    lines.append("skeletons   " + (", ".join(f"{name} {share:.0%}" for name, share in sorted(found.items(), key=lambda item: -item[1])) or "none fits"))
     lines += [f"track {track.id:<5} {track.summary()}" for track in file.tracks]
     notes = file.notes + [f"track {track.id} has its shoulders below its feet: if y grows upwards in the file, say --y-up"
                           for track in file.tracks if is_upside_down(track)]

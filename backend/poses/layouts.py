@@ -23,9 +23,6 @@ QUADRUPED = {
 MARGIN = 1.25
 """The best set must fit by so much better than the next."""
 
-POOR = 0.55
-"""A set that fits worse than this is a guess; people and animals have 0.05 to 0.5."""
-
 SAMPLE = 300
 """Poses that are looked at."""
 
@@ -53,7 +50,7 @@ def joints_of(count: int, options: Options, place: object, usual: tuple[str, ...
             places = places * options.image_size
         misfits = {entry: misfit(places, sure, entry) for entry in fitting}
         fitting.sort(key=misfits.__getitem__)
-        if misfits[fitting[0]] < min(POOR, misfits[fitting[1]] / MARGIN):
+        if misfits[fitting[0]] < misfits[fitting[1]] / MARGIN:
             fitting = fitting[:1]
     if len(fitting) > 1:
         refuse(f"{count} joints without names may be those of {fitting[0].name} or {fitting[1].name}",

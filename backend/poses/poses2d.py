@@ -18,8 +18,6 @@ from rigs import Skeleton, load_skeleton, skeleton_names
 
 REMEDY = "Write it again with `python -m backend poses`"
 ALL = "all"
-ENOUGH = 2 / 3
-"""The share of a skeleton's joints that a file must have: a person's joints are 65 % of a quadruped's, and must not pass for one."""
 OUTSIDE = 0.25
 """A seen joint may lie outside of the image by this share of its size; detectors complete bodies at the edge."""
 
@@ -141,11 +139,16 @@ def choose(file: PoseFile, track: str | None) -> list[Track]:
 
 
 def check_joints(track: Track, skeleton: Skeleton, place: object) -> None:
-    """Raises KineliftError where the track's joints give too few of the skeleton's."""
-    found = sources(track.joint_names, skeleton)
-    if len(found) < ENOUGH * len(skeleton.joints):
-        refuse(f"the file has {len(found)} of the {len(skeleton.joints)} joints of {skeleton.name} (its joints: {', '.join(track.joint_names[:12])} ...)",
+    """Raises KineliftError where the track's joints are not those of such a body."""
+    if not fits(track.joint_names, skeleton):
+        refuse(f"the file's joints ({', '.join(track.joint_names[:12])} ...) are not those of {skeleton.name}",
                "Choose another --skeleton, or say with --joints what the joints are", place, "wrong-skeleton")
+
+
+def fits(names: list[str], skeleton: Skeleton) -> bool:
+    """True where these joints give at least half of the skeleton's, and its feet: a person has most joints of a quadruped, but no paws."""
+    found = sources(names, skeleton)
+    return 2 * len(found) >= len(skeleton.joints) and set(skeleton.feet) <= found.keys()
 
 
 def check_size(track: Track, size: tuple[int, int], place: object) -> None:

@@ -100,10 +100,10 @@ def test_shapes_that_disagree_are_refused(tmp_path: Path):
     with h5py.File(path, "r+") as file:
         del file["node_names"]
         file["node_names"] = np.array(["a", "b"], "S")
-    with pytest.raises(KineliftError, match="'tracks' has shape .* for 2 nodes"):
+    with pytest.raises(KineliftError, match=r"'tracks' has shape .* for 2 nodes"):
         read_poses(path)
     path = hdf_writers.deeplabcut_h5(tmp_path, two("superanimal39")[:1], NAMES[:3])
-    with pytest.raises(KineliftError, match="117 values for 24 rows and 9 columns|values for"):
+    with pytest.raises(KineliftError, match=r"117. values for 24 rows and 9 columns"):
         read_poses(path)
 
 

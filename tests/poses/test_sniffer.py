@@ -44,7 +44,7 @@ def test_a_folder_of_two_formats_is_asked_about(poses: np.ndarray, tmp_path: Pat
     folder = writers.openpose(tmp_path, np.stack([joints(person(12), "body25")]))
     for file in writers.ultralytics(tmp_path, poses).iterdir():
         shutil.copy(file, folder)
-    with pytest.raises(KineliftError, match="may be openpose .* or ultralytics") as caught:
+    with pytest.raises(KineliftError, match=r"may be openpose .* or ultralytics") as caught:
         read_poses(folder)
     assert caught.value.remedy == "Say which: --format openpose or --format ultralytics"
     assert caught.value.code == "ambiguous-format"

@@ -80,8 +80,10 @@ def _from_csv(source: Source) -> tuple[list[tuple[str, ...]], list[str], np.ndar
     header = 0
     while header < len(rows) and rows[header][0] in LEVELS:
         header += 1
+    if not header:
+        refuse(f"the table doesn't start with the rows {', '.join(LEVELS)}", "Export the predictions of the whole video from DeepLabCut again", source.path)
     indices = 1
-    while header and indices < len(rows[0]) and all(rows[level][indices] == "" for level in range(header) if indices < len(rows[level])):
+    while indices < len(rows[0]) and all(rows[level][indices] == "" for level in range(header) if indices < len(rows[level])):
         indices += 1  # labelled data: folder and image stand in columns of their own
     for number, row in enumerate(rows):
         if len(row) != len(rows[0]):
@@ -91,7 +93,7 @@ def _from_csv(source: Source) -> tuple[list[tuple[str, ...]], list[str], np.ndar
         values = np.array([[float(cell) if cell.strip() else np.nan for cell in row[indices:]] for row in rows[header:]], np.float64)
     except ValueError as error:
         refuse(f"a cell is no number ({error})", "Export the table again", source.path)
-    labels = list(zip(*(rows[level][indices:] for level in range(header)))) if header else []
+    labels = list(zip(*(rows[level][indices:] for level in range(header))))
     return labels, [rows[level][0] for level in range(header)], _frames(names), values.reshape(len(names), len(labels))
 
 

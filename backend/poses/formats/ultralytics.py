@@ -165,8 +165,10 @@ def _frames(root: Node, sizes: set[tuple[int, int]]) -> list[list[Node]]:
         for image in root["images"].items():
             shape = image.get("shape")
             if shape:
-                height, width = (int(value) for value in shape.table(2)[0])
-                sizes.add((width, height))
+                sides = [side.whole() for side in shape.items()]
+                if len(sides) < 2 or min(sides) <= 0:
+                    shape.bad("height and width")
+                sizes.add((sides[1], sides[0]))
             frames.append(image["results"].items())
         return frames
     entries = root.items()
