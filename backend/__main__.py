@@ -17,6 +17,7 @@ COMMANDS = {
     "serve": ("backend.service.server", "answer the add-on over stdin/stdout (JSON-RPC)"),
     "packs": ("backend.packs.catalogue", "list the model packs"),
     "generate": ("backend.mas.generate", "generate 3D motions with a pack"),
+    "poses": ("backend.poses.import_poses", "show what a 2D pose file holds, and write it as ours"),
     "fit": ("backend.fitting.fit", "fit a motion to an armature"),
     "preview": ("backend.motion.preview", "draw motions as stick figures: a contact sheet or a GIF"),
     "project": ("backend.training.project", "make a folder of 2D motions from 3D motion files"),

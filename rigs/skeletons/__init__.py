@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +14,8 @@ FOLDER = Path(__file__).parent
 class Skeleton:
     """Joints in network order. `parents` are indices with -1 for the root; `objects` (a ball) are keypoints outside
     the tree; `mirror` pairs the left and right joints; `roles` maps joint names to the field's roles; `feet` are the
-    joints that stand on the floor; `elastic` joints are not at a fixed distance from their parent: more than one bone lies between."""
+    joints that stand on the floor; `elastic` joints are not at a fixed distance from their parent: more than one bone lies between;
+    `means` are joints that 2D poses without them get as the mean of two others."""
 
     name: str
     title: str
@@ -27,6 +28,7 @@ class Skeleton:
     mirror: tuple[tuple[str, str], ...]
     roles: dict[str, str]
     elastic: tuple[str, ...] = ()
+    means: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def keypoints(self) -> tuple[str, ...]:
@@ -77,14 +79,15 @@ def read_skeleton(path: Path) -> Skeleton:
     for child, parent in enumerate(data["parents"]):
         if not isinstance(parent, int) or (not -1 <= parent < child and parent != -1):
             raise ValueError(f"{path}: joint {joints[child]!r} comes before its parent. List parents first.")
-    pairs = data["mirror"]
-    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-        raise ValueError(f"{path}: 'mirror' is {pairs!r}. Write pairs of joints.")
-    for name in [data["root"], *data["feet"], *data["roles"], *data.get("elastic", []), *(one for pair in pairs for one in pair)]:
+    pairs, means = data["mirror"], data.get("means", {})
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in [*pairs, *means.values()]):
+        raise ValueError(f"{path}: 'mirror' is {pairs!r}, 'means' {means!r}. Write pairs of joints.")
+    for name in [data["root"], *data["feet"], *data["roles"], *data.get("elastic", []), *means, *(one for pair in [*pairs, *means.values()] for one in pair)]:
         if name not in joints:
             raise ValueError(f"{path}: {name!r} is not in 'joints'. Correct the name.")
     return Skeleton(path.stem, data["title"], tuple(joints), tuple(data["parents"]), tuple(data["objects"]), data.get("travel", ""), data["root"],
-                    tuple(data["feet"]), tuple(tuple(pair) for pair in pairs), dict(data["roles"]), tuple(data.get("elastic", [])))
+                    tuple(data["feet"]), tuple(tuple(pair) for pair in pairs), dict(data["roles"]), tuple(data.get("elastic", [])),
+                    {joint: tuple(pair) for joint, pair in means.items()})
 
 
 ENTRIES = {"title": str, "joints": list, "parents": list, "objects": list, "root": str, "feet": list, "mirror": list, "roles": dict}
