@@ -17,7 +17,7 @@ from backend.training.repertoire import Widening
 from rigs import Skeleton, load_skeleton
 
 DOMAINS = Path(__file__).parent / "domains"
-CENTRINGS = ("root", "root-horizontal")
+CENTRINGS = ("root", "root-horizontal", "first-frame")
 SPLITS = ("train", "test")
 
 
@@ -143,7 +143,8 @@ class Domain:
         return Clip(f"{path.parent.name}/{path.stem}", keypoints, seen, index, **about)
 
 
-def _read_toml(name_or_path: str) -> tuple[Path, dict]:
+def _read_toml(name_or_path: str, users: tuple[str, ...] = ()) -> tuple[Path, dict]:
+    """Path and content of a domain file; what it leaves out is that of the domain it is `based_on`."""
     path = Path(name_or_path)
     if path.suffix != ".toml":
         path = DOMAINS / f"{name_or_path}.toml"
@@ -151,9 +152,20 @@ def _read_toml(name_or_path: str) -> tuple[Path, dict]:
         known = ", ".join(sorted(entry.stem for entry in DOMAINS.glob("*.toml")))
         raise KineliftError("there is no such domain", f"Name a .toml file or one of: {known}", str(name_or_path), "missing-file")
     try:
-        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise KineliftError(f"this is not valid TOML ({error})", "Correct that line", str(path), "bad-domain") from error
+    if "based_on" not in settings:
+        return path, settings
+    if settings["based_on"] in (path.stem, *users):
+        raise KineliftError(f"it is based on {settings['based_on']!r}, which is based on it", "Correct 'based_on'", str(path), "bad-domain")
+    return path, _merged(_read_toml(settings["based_on"], (*users, path.stem))[1], settings)
+
+
+def _merged(base: dict, changes: dict) -> dict:
+    """A table with the changes of another, which may reach into its tables but not into their lists."""
+    both = {key: _merged(base[key], value) for key, value in changes.items() if isinstance(value, dict) and isinstance(base.get(key), dict)}
+    return {**base, **changes, **both}
 
 
 def _joint_table(name: str, tables: dict, path: Path, users: tuple[str, ...] = ()) -> dict:
