@@ -28,6 +28,7 @@ LINE_WEIGHT = 1.0
 FARTHEST_EPIPOLE = 6.0  # units; half of the virtual epipoles are anywhere, the others are those of cameras
 NORMALISING_BATCHES = 20
 HIDDEN_WINDOWS, HIDDEN_SECONDS = 0.5, (0.2, 2.0)  # share of windows that lose points, and for how long
+MOST_SECONDS = 3600.0  # of footage; it is lifted in windows
 MOST_NOISE = 0.02  # units; what a detector adds to the view that filmed
 
 
@@ -138,7 +139,7 @@ class LiftTrainer(Trainer):
         domain, network = self.domain.settings, self.denoiser.settings
         return {
             "name": self.folder.name, "title": domain["title"], "kind": self.kind, "description": domain.get("description", ""),
-            "skeleton": self.domain.skeleton.name, "fps": domain["fps"], "seconds": {"default": domain["seconds"]["default"], "max": math.inf},
+            "skeleton": self.domain.skeleton.name, "fps": domain["fps"], "seconds": {"default": domain["seconds"]["default"], "max": MOST_SECONDS},
             "camera": {"distance": domain["camera"]["distance"], "elevation": list(elevation_between(self.domain))},
             "body": {"lengths": [round(float(length), 4) for length in self.body.lengths], "height": domain["lift"]["height"],
                      "standing_height": domain["lift"]["standing_height"]},

@@ -55,7 +55,8 @@ def epipolar_lines(pictures: torch.Tensor, of: torch.Tensor, to: torch.Tensor, d
     """
     rotation, centre = _pose(of, to)
     d = distance[..., None, None, None]
-    rays = torch.cat([pictures / d, torch.ones_like(pictures[..., :1])], -1) @ rotation.transpose(-1, -2)[..., None, :, :]
+    rays = pictures / d
+    rays = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) @ rotation.transpose(-1, -2)[..., None, :, :]
     line = torch.linalg.cross(centre[..., None, None, :].expand_as(rays), rays)
     return _normed(torch.cat([line[..., :2] / d, line[..., 2:]], -1))
 

@@ -299,7 +299,7 @@ def data_card(settings: dict) -> list[dict]:
     return [{key: source[key] for key in ("name", "share", "licence", "credit")} for source in used]
 
 
-def plot_losses(losses: list[tuple[int, float]], path: Path) -> None:
+def plot_losses(losses: list[tuple[int, float]], path: Path, label: str = "masked loss (normalised units)") -> None:
     """The loss curve as a picture."""
     import matplotlib
 
@@ -311,7 +311,7 @@ def plot_losses(losses: list[tuple[int, float]], path: Path) -> None:
         axes.plot(*zip(*losses))
         axes.set_yscale("log")
     axes.set_xlabel("step")
-    axes.set_ylabel("masked loss (normalised units)")
+    axes.set_ylabel(label)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
