@@ -106,7 +106,7 @@ class LiftDenoiser(nn.Module):
 
     def forward(self, x: torch.Tensor, steps: torch.Tensor, given: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """x [B,V,T,J,2] normalised; steps [B,V] int64; given [B,V,T,C]; lengths [B] valid frames, None for all. Returns x0 [B,V,T,J,2]."""
-        batch, views, frames = x.shape[:3]
+        views, frames = x.shape[1:3]
         frequency = torch.exp(torch.arange(STEP_FEATURES // 2, device=x.device) * (-math.log(10000.0) / (STEP_FEATURES // 2 - 1)))
         angle = steps.flatten()[:, None] * frequency
         step = self.step_in(torch.cat([angle.sin(), angle.cos()], -1))

@@ -23,7 +23,6 @@ from backend.training.domain import Clip, Domain
 from backend.training.repertoire import Repertoire, vary
 from backend.training.stitching import MotionGraph
 
-
 CLEAR = 1.0  # metres before a camera that stands still
 
 
