@@ -82,7 +82,7 @@ class Track:
 
     def __init__(self, model: LiftModel, rays: torch.Tensor, trust: torch.Tensor, up: torch.Tensor):
         self.model, self.frames = model, len(rays)
-        self.starts = window_starts(self.frames, model.frames, round(OVERLAP_SECONDS * model.fps))
+        self.starts = window_starts(self.frames, model.frames, min(round(OVERLAP_SECONDS * model.fps), model.frames // 4))
         length = model.frames if model.official else min(model.frames, self.frames)  # official networks look at padding
         self.index = (torch.tensor(self.starts)[:, None] + torch.arange(length)).clamp(max=self.frames - 1).to(rays.device)
         self.lengths = torch.full((len(self.starts),), min(length, self.frames), device=rays.device)

@@ -197,7 +197,7 @@ def to_world(model: LiftModel, found: list[Subject], results: list[Denoised], up
     for subject, motion in zip(found, motions):
         motion = motion - origin
         steady = hold_bone_lengths(motion[:, :joints], list(skeleton.parents), skeleton.mirror_order[:joints], skeleton.elastic_joints)
-        objects = motion[:, joints:]
+        objects = motion[:, joints : joints + len(skeleton.objects)]
         error = float((np.linalg.norm(camera.project(motion) - subject.pixels, axis=-1) * subject.trust).sum() / max(subject.trust.sum(), 1e-6))
         if settings.plant:
             steady, shift = plant(steady, skeleton, model.fps, standing)
