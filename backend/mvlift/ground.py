@@ -7,19 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from backend.motion.contacts import find_contacts, spells
+from backend.motion.contacts import LANDS, LIFTED, find_contacts, spells
 from rigs import Skeleton
 
 TILT = 0.05  # radians, standard deviation of the tilt that a motion comes with
 UNEVEN = 0.03  # metres, that of the height of a foot's contact over the floor
-ROUNDS = 3
+ROUNDS = (LIFTED, 0.04, LANDS[0], LANDS[0])  # metres; the floor is levelled by its contacts, which then are found more strictly
+REWEIGHTED = 3
 
 
-def contact_points(motions: Sequence[np.ndarray], skeleton: Skeleton, fps: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where feet stood in motions [T,J,3], one point for each contact [N,3] metres, and for how many seconds [N], 1 at most."""
+def contact_points(motions: Sequence[np.ndarray], skeleton: Skeleton, fps: float, lands: float = LANDS[0]) -> tuple[np.ndarray, np.ndarray]:
+    """Where feet stood in motions [T,J,3], one point for each contact [N,3] metres, and for how many seconds [N], 1 at most. lands: how low
+    a foot must be, as for `find_contacts`."""
     feet, points, seconds = [skeleton.joints.index(name) for name in skeleton.feet], [], []
     for motion in motions:
-        contacts = find_contacts(motion[:, feet], fps)
+        contacts = find_contacts(motion[:, feet], fps, lands)
         for column, foot in enumerate(feet):
             for start, end in spells(contacts[:, column]):
                 points.append(motion[start:end, foot].mean(0))
@@ -31,26 +33,25 @@ def level(motions: Sequence[np.ndarray], skeleton: Skeleton, fps: float) -> np.n
     """The turn [3,3] about the origin that makes the floor of motions [T,J,3] level: the plane through the feet's contacts, less tilted the
     less they say."""
     turn = np.eye(3)
-    for _ in range(ROUNDS):
-        points, weights = contact_points([motion @ turn.T for motion in motions], skeleton, fps)
+    for lands in ROUNDS:
+        points, weights = contact_points([motion @ turn.T for motion in motions], skeleton, fps, lands)
         if len(points) < 3:
             return turn
-        middle = np.average(points, axis=0, weights=weights)
-        across, height = points[:, :2] - middle[:2], points[:, 2] - middle[2]
-        trust, prior = weights.copy(), (UNEVEN / TILT) ** 2 * np.eye(3)
-        prior[2, 2] = 0
-        rows = np.column_stack([across, np.ones(len(across))])
-        for _ in range(ROUNDS):
-            slope = np.linalg.solve(rows.T @ (trust[:, None] * rows) + prior, rows.T @ (trust * height))
-            trust = weights / np.maximum(1, np.abs(height - rows @ slope) / UNEVEN)  # steps and false contacts count less
-        normal = np.array([-slope[0], -slope[1], 1.0])
-        normal /= np.linalg.norm(normal)
-        axis = np.cross(normal, [0.0, 0.0, 1.0])
-        size = np.linalg.norm(axis)
-        if size < 1e-9:
-            break
-        turn = Rotation.from_rotvec(axis / size * np.arcsin(min(1.0, size))).as_matrix() @ turn
+        turn = _upright(points @ turn, weights)
     return turn
+
+
+def _upright(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The turn [3,3] that makes the plane through points [N,3] level; weights [N]. Steps and false contacts count less."""
+    middle = np.average(points, axis=0, weights=weights)
+    rows, height = np.column_stack([points[:, :2] - middle[:2], np.ones(len(points))]), points[:, 2] - middle[2]
+    trust, prior = weights, np.diag([1.0, 1.0, 0.0]) * (UNEVEN / TILT) ** 2
+    for _ in range(REWEIGHTED):
+        slope = np.linalg.solve(rows.T @ (trust[:, None] * rows) + prior, rows.T @ (trust * height))
+        trust = weights / np.maximum(1, np.abs(height - rows @ slope) / UNEVEN)
+    axis = np.array([-slope[1], slope[0], 0.0])  # from the plane's normal to Z
+    size = np.linalg.norm(axis)
+    return Rotation.from_rotvec(axis / max(size, 1e-12) * np.arctan(size)).as_matrix()
 
 
 def floor_height(motions: Sequence[np.ndarray], skeleton: Skeleton, fps: float) -> float:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_windows_cover_every_frame_and_fade_into_each_other(frames: int, length:
     length = min(length, frames)
     assert starts[0] == 0
     assert starts[-1] + length == max(frames, length)
-    assert all(0 < after - before <= length - overlap for before, after in zip(starts, starts[1:]))
+    assert all(0 < after - before <= length - overlap for before, after in pairwise(starts))
     fade = fading(starts, length, frames)
     total = torch.zeros(frames)
     for start, share in zip(starts, fade):

@@ -188,7 +188,8 @@ def test_files_that_cannot_be_lifted_are_named(changes: dict, said: str | None, 
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize("changes", [{"height": -1.0}, {"height": 20.0}, {"focal": math.nan}, {"pitch": 89.0}, {"seed": -1}, {"calls": 1}, {"look_calls": 1000}])
+@pytest.mark.parametrize("changes", [{"height": -1.0}, {"height": 20.0}, {"focal": math.nan}, {"pitch": 89.0}, {"seed": -1}, {"calls": 1},
+                                     {"look_calls": 1000}])
 def test_settings_that_mean_nothing_are_named(changes: dict, model: LiftModel):
     with pytest.raises(KineliftError) as caught:
         lift(film(walk(1.0)), model, quick(**changes))
