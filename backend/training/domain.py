@@ -143,7 +143,7 @@ class Domain:
         return Clip(f"{path.parent.name}/{path.stem}", keypoints, seen, index, **about)
 
 
-def _read_toml(name_or_path: str, users: tuple[str, ...] = ()) -> tuple[Path, dict]:
+def _read_toml(name_or_path: str, users: tuple[Path, ...] = ()) -> tuple[Path, dict]:
     """Path and content of a domain file; what it leaves out is that of the domain it is `based_on`."""
     path = Path(name_or_path)
     if path.suffix != ".toml":
@@ -157,9 +157,9 @@ def _read_toml(name_or_path: str, users: tuple[str, ...] = ()) -> tuple[Path, di
         raise KineliftError(f"this is not valid TOML ({error})", "Correct that line", str(path), "bad-domain") from error
     if "based_on" not in settings:
         return path, settings
-    if settings["based_on"] in (path.stem, *users):
+    if path.resolve() in users:
         raise KineliftError(f"it is based on {settings['based_on']!r}, which is based on it", "Correct 'based_on'", str(path), "bad-domain")
-    return path, _merged(_read_toml(settings["based_on"], (*users, path.stem))[1], settings)
+    return path, _merged(_read_toml(settings["based_on"], (*users, path.resolve()))[1], settings)
 
 
 def _merged(base: dict, changes: dict) -> dict:
