@@ -32,7 +32,6 @@ from tests.training.clips import TOML, write_clips, write_domain
 LIFT = TOML.replace('centring = "root-horizontal"', 'centring = "first-frame"').replace("distance = 7.0", "distance = [3.0, 6.0]").replace(
     "default = 2.0", "default = 1.5").replace("max = 3.0", "max = 1.5").replace(
     "[detector]", "[lift]\nviews = 4\nheight = 1.75\nstanding_height = 0.08\n[detector]")
-    "[detector]", "[lift]\nviews = 4\nheight = 1.75\nstanding_height = 0.08\n[detector]")
 SETTINGS = TrainingSettings(steps=20, batch=6, learning_rate=3e-3, warmup=5, min_frames=20)
 SIZES = ["--width", "16", "--feedforward", "16", "--layers", "1", "--heads", "2", "--head-width", "8", "--skip", "--dropout", "0"]
 NETWORK = LiftNetworkSettings(18, 54, 16, 16, 1, 2, 8, 0.0, skip=True)
