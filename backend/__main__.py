@@ -18,12 +18,15 @@ COMMANDS = {
     "packs": ("backend.packs.catalogue", "list the model packs"),
     "generate": ("backend.mas.generate", "generate 3D motions with a pack"),
     "poses": ("backend.poses.import_poses", "show what a 2D pose file holds, and write it as ours"),
+    "lift": ("backend.mvlift.lift", "lift the 2D poses of a video to 3D motions with a pack"),
     "fit": ("backend.fitting.fit", "fit a motion to an armature"),
     "preview": ("backend.motion.preview", "draw motions as stick figures: a contact sheet or a GIF"),
     "project": ("backend.training.project", "make a folder of 2D motions from 3D motion files"),
     "train": ("backend.training.train", "train a pack on a folder of 2D motions"),
+    "train-lift": ("backend.mvlift.stages", "train a pack that lifts, in four stages, on a folder of 2D motions"),
     "evaluate": ("backend.evaluation.evaluate", "print the tables of the papers for a pack"),
     "import-mas": ("backend.packs.import_mas", "make a pack from an official MAS checkpoint"),
+    "import-mvlift": ("backend.packs.import_mvlift", "make a pack from official MVLift checkpoints"),
     "bench": ("backend.evaluation.bench", "measure the sampler against the reference mode"),
 }
 

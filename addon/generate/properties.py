@@ -16,7 +16,7 @@ _items: list[tuple[str, str, str, int]] = []
 
 def refresh_packs() -> None:
     """Looks for packs on the disk again."""
-    _packs[:] = list_packs([user_folder("packs")])
+    _packs[:] = [pack for pack in list_packs([user_folder("packs")]) if pack.kind != "mvlift"]
     _items[:] = [(pack.name, pack.title, pack.description, number) for number, pack in enumerate(_packs)]
 
 

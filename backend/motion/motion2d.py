@@ -16,7 +16,8 @@ class Motion2DSet:
     """Many 2D motions of one skeleton, padded to the longest.
 
     keypoints [N,T,J,2] (x right, y up, in the pack's units, centred as the pack's card says); confidences [N,T,J] in 0..1,
-    0 for a missed point; lengths [N]; sources [N]: the clip each comes from; skeleton; fps.
+    0 for a missed point; lengths [N]; sources [N]: the clip each comes from; skeleton; fps; distances [N]: of cameras that stand still,
+    from the root of the first frame, in the same units, None where the pack's card has the one distance of all.
     """
 
     keypoints: np.ndarray
@@ -25,13 +26,15 @@ class Motion2DSet:
     sources: list[str]
     skeleton: str
     fps: float
+    distances: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def save(self, path: Path | str) -> Path:
         """Writes the set as one .npz; float16 keeps a millimetre at a body's size."""
-        return write_npz(path, {
+        distances = {} if self.distances is None else {"distances": self.distances.astype(np.float32)}
+        return write_npz(path, distances | {
             "keypoints": self.keypoints.astype(np.float16), "confidences": (self.confidences * 255).round().astype(np.uint8),
             "lengths": self.lengths.astype(np.int32), "sources": np.array(self.sources), "skeleton": np.array(self.skeleton), "fps": np.float64(self.fps)})
 
@@ -43,7 +46,8 @@ class Motion2DSet:
             with np.load(path, allow_pickle=False) as data:
                 keypoints, confidences = data["keypoints"].astype(np.float32), data["confidences"].astype(np.float32) / 255
                 lengths, sources = data["lengths"].astype(np.int64), [str(source) for source in data["sources"]]
-                loaded = cls(keypoints, confidences, lengths, sources, str(data["skeleton"]), float(data["fps"]))
+                loaded = cls(keypoints, confidences, lengths, sources, str(data["skeleton"]), float(data["fps"]),
+                             data["distances"].astype(np.float64) if "distances" in data else None)
         except FileNotFoundError:
             raise KineliftError("there is no such file", "Make 2D motions with `python -m backend project`", str(path), "missing-file") from None
         except Exception as error:

@@ -17,13 +17,29 @@ from .files import read_npz, write_npz
 REMEDY = "Use a .npz written by Kinelift"
 
 
+@dataclass(frozen=True)
+class Camera:
+    """The camera that filmed a motion, as OpenCV writes it: K [3,3] in pixels, y down; R [3,3] and t [3] metres, from the motion's world
+    to the camera, which looks along +Z; image_size (width, height)."""
+
+    K: np.ndarray
+    R: np.ndarray
+    t: np.ndarray
+    image_size: tuple[int, int]
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Pixels [...,2] of points [...,3] of the world."""
+        seen = (points @ self.R.T + self.t) @ self.K.T
+        return seen[..., :2] / seen[..., 2:]
+
+
 @dataclass
 class Motion3D:
     """A 3D motion in Blender's world: right-handed, Z up, metres, facing -Y.
 
     positions [T,J,3]; joint_names [J]; parents [J] (-1 root, parents before children); fps; skeleton: a name in
     rigs/skeletons or ""; object_names [K] with object_positions [T,K,3]; rotations [T,J,4] (w,x,y,z, world) or None;
-    provenance: how it was made (pack, seed, settings, version).
+    provenance: how it was made (pack, seed, settings, version); camera: the one that filmed it, None where nobody did.
     """
 
     positions: np.ndarray
@@ -35,6 +51,7 @@ class Motion3D:
     object_positions: np.ndarray | None = None
     rotations: np.ndarray | None = None
     provenance: dict = field(default_factory=dict)
+    camera: Camera | None = None
 
     def __post_init__(self):
         self.validate("motion")
@@ -72,6 +89,9 @@ class Motion3D:
             if not np.isfinite(array).all():
                 frame, point = np.argwhere(~np.isfinite(array))[0][:2]
                 bad(f"'{name}' is not a number at frame {frame}, point {point}", "Fill or cut that frame")
+        if self.camera is not None and not (self.camera.K.shape == self.camera.R.shape == (3, 3) and self.camera.t.shape == (3,) and all(
+                np.isfinite(part).all() for part in (self.camera.K, self.camera.R, self.camera.t))):
+            bad("the camera is not made of numbers K [3,3], R [3,3] and t [3]", "Write all three")
         if self.rotations is not None and self.rotations.shape != (self.frames, joints, 4):
             bad(f"'rotations' has shape {list(self.rotations.shape)}", f"Write it as [{self.frames}, {joints}, 4]")
 
@@ -90,6 +110,9 @@ class Motion3D:
             arrays["object_positions"] = self.object_positions.astype(np.float32)
         if self.rotations is not None:
             arrays["rotations"] = self.rotations.astype(np.float32)
+        if self.camera is not None:
+            arrays |= {"camera_K": self.camera.K, "camera_R": self.camera.R, "camera_t": self.camera.t,
+                       "image_size": np.array(self.camera.image_size, np.int32)}
         return write_npz(path, arrays)
 
     @classmethod
@@ -107,8 +130,16 @@ class Motion3D:
                 object_positions=arrays["object_positions"].astype(np.float64) if "object_positions" in arrays else None,
                 rotations=arrays["rotations"].astype(np.float64) if "rotations" in arrays else None,
                 provenance=json.loads(str(arrays["provenance"])) if "provenance" in arrays else {},
+                camera=_read_camera(arrays),
             )
         except KineliftError as error:
             raise KineliftError(error.message, error.remedy, str(path), error.code) from None
         except (TypeError, ValueError) as error:
             raise KineliftError(f"the motion file holds the wrong kind of data ({error})", REMEDY, str(path), "bad-motion") from error
+
+
+def _read_camera(arrays: dict[str, np.ndarray]) -> Camera | None:
+    if not {"camera_K", "camera_R", "camera_t", "image_size"} <= arrays.keys():
+        return None
+    width, height = arrays["image_size"]
+    return Camera(*(arrays[f"camera_{part}"].astype(np.float64) for part in "KRt"), (int(width), int(height)))

@@ -69,6 +69,9 @@ def load_model(name_or_folder: str, device: str = "auto") -> MasModel:
     """Loads a "mas" pack for sampling. Raises KineliftError naming the file and the remedy; runs no code from the pack."""
     folder = find_pack(name_or_folder)
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    if card["kind"] != "mas":
+        raise KineliftError(f"the pack {folder.name!r} is of the kind {card['kind']!r}, which does not generate", "Choose a pack of the kind 'mas'",
+                            str(folder), "wrong-pack")
     target = choose_device(device)
     place = str(folder / WEIGHTS)
     try:

@@ -13,6 +13,7 @@ PROTOCOL_VERSION = 1
 
 INITIALIZE = "initialize"
 GENERATE = "generate"
+LIFT = "lift"
 FIT = "fit"
 CANCEL = "cancel"
 SHUTDOWN = "shutdown"
@@ -184,6 +185,21 @@ class GenerateParams(Params):
     variants: int = 1
     mode: str = "fast"
     in_place: bool = False
+    device: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiftParams(Params):
+    """Lifts the 2D pose file `poses`; `height` in metres, `focal` in pixels, 0 where unknown; results go to `job_dir`."""
+
+    METHOD = LIFT
+    job_dir: str
+    pack: str
+    poses: str
+    height: float = 0.0
+    focal: float = 0.0
+    seed: int = 0
+    plant: bool = True
     device: str = "auto"
 
 

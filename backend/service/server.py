@@ -237,6 +237,14 @@ def _generate(raw: dict[str, Any], report: Report) -> dict[str, Any]:
     return {"motions": [str(path) for path in generate(GenerateSettings(**settings), out_dir, report)]}
 
 
+def _lift(raw: dict[str, Any], report: Report) -> dict[str, Any]:
+    settings = protocol.LiftParams.read(raw).write()
+    from backend.mvlift.lift import LiftSettings, lift_file
+
+    out_dir = _job_dir(settings.pop("job_dir"))
+    return {"motions": [str(path) for path in lift_file(LiftSettings(**settings), out_dir, report)]}
+
+
 def _fit(raw: dict[str, Any], report: Report) -> dict[str, Any]:
     params = protocol.FitParams.read(raw)
     from backend.fitting.fit import fit_motion
@@ -255,4 +263,5 @@ def _job_dir(path: str) -> Path:
     return folder
 
 
-HANDLERS: dict[str, Handler] = {protocol.INITIALIZE: _initialize, protocol.GENERATE: _generate, protocol.FIT: _fit}
+HANDLERS: dict[str, Handler] = {protocol.INITIALIZE: _initialize, protocol.GENERATE: _generate, protocol.LIFT: _lift,
+                                protocol.FIT: _fit}

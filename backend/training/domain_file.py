@@ -6,13 +6,13 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backend.errors import KineliftError
 
 DOMAINS = Path(__file__).parent / "domains"
-CENTRINGS = ("root", "root-horizontal")
+CENTRINGS = ("root", "root-horizontal", "first-frame")
 SPLITS = ("train", "test")
 
 Key = str | int
@@ -47,8 +47,11 @@ class DomainFile:
                 raise self.mistake(f"'{key}'{spot} is missing", f"Add it: {wanted}", *keys)
 
 
-def read_domain_file(name_or_path: str) -> DomainFile:
-    """Reads a shipped domain by name or a user's file by path. Raises KineliftError naming the file, the line and the remedy."""
+def read_domain_file(name_or_path: str, users: tuple[Path, ...] = ()) -> DomainFile:
+    """Reads a shipped domain by name or a user's file by path; what it leaves out is that of the domain it is `based_on`.
+
+    Raises KineliftError naming the file, the line and the remedy.
+    """
     path = Path(name_or_path)
     if path.suffix != ".toml":
         path = DOMAINS / f"{name_or_path}.toml"
@@ -57,9 +60,21 @@ def read_domain_file(name_or_path: str) -> DomainFile:
         raise KineliftError("there is no such domain", f"Name a .toml file or one of: {known}", str(name_or_path), "missing-file")
     try:
         text = path.read_text(encoding="utf-8")
-        return DomainFile(path, text, tomllib.loads(text))
+        file = DomainFile(path, text, tomllib.loads(text))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise KineliftError(f"this is not valid TOML ({error})", "Correct that line", str(path), "bad-domain") from error
+    if "based_on" not in file.settings:
+        return file
+    file.check(file.settings, {"based_on": TEXT}, set())
+    if path.resolve() in users:
+        raise file.mistake(f"it is based on {file.settings['based_on']!r}, which is based on it", "Correct 'based_on'", "based_on")
+    return replace(file, settings=_merged(read_domain_file(file.settings["based_on"], (*users, path.resolve())).settings, file.settings))
+
+
+def _merged(base: dict, changes: dict) -> dict:
+    """A table with the changes of another, which may reach into its tables but not into their lists."""
+    both = {key: _merged(base[key], value) for key, value in changes.items() if isinstance(value, dict) and isinstance(base.get(key), dict)}
+    return {**base, **changes, **both}
 
 
 def spelled(keys: tuple[Key, ...]) -> str:
@@ -138,6 +153,7 @@ POSITIVE: Check = ("a number above 0", is_positive)
 CHANCE: Check = ("a number from 0 to 1", lambda value: is_number(value) and value <= 1)
 ANGLES: Check = ("two angles in radians, from -1.5 to 1.5, the smaller first", lambda value: is_range(value) and value[0] >= -1.5 and value[1] <= 1.5)
 POSITIVES: Check = ("two positive numbers, the smaller first", is_positive_range)
+DISTANCE: Check = ("a number above 0, or two of them for distances in between", lambda value: is_positive(value) or is_positive_range(value))
 TEXT: Check = ("a text in quotes", is_text)
 TEXTS: Check = ("a text in quotes or a list of them", lambda value: is_text(value) or is_texts(value))
 SWITCH: Check = ("true or false", lambda value: isinstance(value, bool))
@@ -145,7 +161,7 @@ TABLE: Check = ("a table", is_table)
 
 TOP: dict[str, Check] = {
     "title": TEXT, "description": ("a text in quotes", lambda value: isinstance(value, str)), "skeleton": TEXT, "fps": POSITIVE,
-    "centring": one_of(*CENTRINGS), "centre_height": NUMBER, "seconds": TABLE, "camera": TABLE, "detector": TABLE,
+    "centring": one_of(*CENTRINGS), "centre_height": NUMBER, "seconds": TABLE, "camera": TABLE, "detector": TABLE, "lift": TABLE,
     "sources": ("a list of [[sources]]", lambda value: isinstance(value, list) and bool(value) and all(map(is_table, value))),
     "joints": ("[joints.NAME] tables, or the name of a domain that has them", lambda value: is_text(value) or is_table(value)),
     "widening": ("[widening.NAME] tables", lambda value: is_table(value) and all(map(is_table, value.values()))),
@@ -156,8 +172,9 @@ FILMED = {"detector", "joints"}
 
 TABLES: dict[str, dict[str, Check]] = {
     "seconds": {"default": POSITIVE, "min": POSITIVE, "max": POSITIVE},
-    "camera": {"distance": POSITIVE, "elevation": ANGLES, "scale": POSITIVE},
+    "camera": {"distance": DISTANCE, "elevation": ANGLES, "scale": POSITIVE},
     "detector": {"noise": NUMBER, "miss": CHANCE},
+    "lift": {"views": POSITIVE, "height": POSITIVE, "standing_height": NUMBER},
 }
 OBJECT_DETECTOR: dict[str, Check] = {"lost_object": POSITIVE}
 SOURCE: dict[str, Check] = {

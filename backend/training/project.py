@@ -23,20 +23,25 @@ from backend.training.domain import Clip, Domain
 from backend.training.repertoire import Repertoire, vary
 from backend.training.stitching import MotionGraph
 
+CLEAR = 1.0  # metres before a camera that stands still
+
 
 def centre(keypoints: np.ndarray, root: int, settings: dict) -> np.ndarray:
     """Keypoints [T,J,3] moved as the domain's `centring` says: "root" puts the root at the origin in every frame,
-    "root-horizontal" keeps heights and takes `centre_height` off them."""
+    "root-horizontal" keeps heights and takes `centre_height` off them, "first-frame" lets the root go where it goes from there."""
+    if settings["centring"] == "first-frame":
+        return keypoints - keypoints[0, root]
     centred = keypoints - keypoints[:, root : root + 1]
     if settings["centring"] == "root-horizontal":
         centred[..., 2] = keypoints[..., 2] - settings["centre_height"]
     return centred
 
 
-def film(keypoints: np.ndarray, seen: np.ndarray, domain: Domain, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def film(keypoints: np.ndarray, seen: np.ndarray, domain: Domain, rng: np.random.Generator,
+         distance: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """One random camera's view of a clip, as a detector reports it.
 
-    Args: keypoints [T,J+K,3] metres, joints then objects; seen [J+K].
+    Args: keypoints [T,J+K,3] metres, joints then objects; seen [J+K]; distance: of the camera, metres; the domain's where it has but one.
     Returns: 2D keypoints [T,J+K(+1),2], the travel point last where the skeleton has one, in the domain's units and confidences [T,J].
     """
     settings, skeleton = domain.settings, domain.skeleton
@@ -56,7 +61,7 @@ def film(keypoints: np.ndarray, seen: np.ndarray, domain: Domain, rng: np.random
         lost = np.linalg.norm(centred[:, column], axis=-1) > detector["lost_object"]
         confidence[lost, column] = 0
     safe = np.where(confidence[..., None] > 0, centred, 0.0)
-    flat = project_perspective(torch.from_numpy(safe), axes, camera["distance"], camera["scale"]).numpy()
+    flat = project_perspective(torch.from_numpy(safe), axes, distance or camera["distance"], camera["scale"]).numpy()
     noise = gaussian_filter1d(rng.standard_normal(flat.shape), 1.0, axis=0) * 1.9  # the filter leaves 0.53 of the spread
     flat = flat + noise * detector["noise"] / camera["scale"]
     for frame, column in np.argwhere(rng.random(confidence.shape) < detector["miss"]):
@@ -78,6 +83,8 @@ def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: 
     keypoints = np.zeros((motions, most, len(domain.skeleton.keypoints), 2), np.float32)
     confidences = np.zeros(keypoints.shape[:3], np.float32)
     lengths, names = np.zeros(motions, np.int64), []
+    distance = None
+    distances = np.zeros(motions) if isinstance(settings["camera"]["distance"], list) else None
     while len(names) < motions:
         source = int(rng.choice(len(shares), p=shares / shares.sum()))
         clip = by_source[source][int(rng.integers(len(by_source[source])))]
@@ -95,13 +102,22 @@ def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: 
             joints = body[:, : len(domain.skeleton.joints)]
             body = np.concatenate([joints, play_ball(joints, domain.skeleton, settings["fps"], rng)[:, None]], 1)
             seen = np.ones_like(seen)
-        flat, confidence = film(body, seen, domain, rng)
+        if distances is not None:
+            distances[len(names)] = distance = clear_distance(body, settings["camera"]["distance"], rng)
+        flat, confidence = film(body, seen, domain, rng, distance)
         row = len(names)
         keypoints[row, : len(body)], confidences[row, : len(body)], lengths[row] = flat, confidence, len(body)
         names.append(settings["sources"][source]["name"] if source in makers else clip.name)
         if row % 50 == 0:
             report(row / motions, f"{row} of {motions} motions filmed")
-    return Motion2DSet(keypoints, confidences, lengths, names, domain.skeleton.name, settings["fps"])
+    return Motion2DSet(keypoints, confidences, lengths, names, domain.skeleton.name, settings["fps"],
+                       None if distances is None else distances / settings["camera"]["scale"])
+
+
+def clear_distance(body: np.ndarray, between: list[float], rng: np.random.Generator) -> float:
+    """A distance in metres at which a camera that looks at the first frame of body [T,J,3] never has it closer than CLEAR."""
+    reach = float(np.linalg.norm((body - body[0].mean(0))[..., :2], axis=-1).max())
+    return max(float(rng.uniform(*between)), reach + CLEAR)
 
 
 def _maker(domain: Domain, source: dict, clips: list[Clip], stitch: bool) -> Callable[[int, np.random.Generator], np.ndarray] | None:

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -123,18 +124,31 @@ class Trainer:
                 device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
         self.device = choose_device(device)
         torch.manual_seed(settings.seed)
-        self.denoiser = Denoiser(network).to(self.device)
+        self.schedule = self.make_schedule()
+        self.denoiser = self.make_network(network).to(self.device)
         self.average = {key: value.detach().clone() for key, value in self.denoiser.state_dict().items()}
         self.parallel = torch.nn.parallel.DistributedDataParallel(self.denoiser) if self.world > 1 else self.denoiser
         self.optimiser = torch.optim.AdamW(self.denoiser.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-        self.schedule = Schedule()
-        self.mean, self.std = (tensor.to(self.device) for tensor in normalisation(motions))
-        self.standing_height = standing_height(motions, domain)
+        self.mean, self.std = (tensor.to(self.device) for tensor in self.find_normalisation())
         self.state = TrainingState()
         self.before: list[dict] = []
         if start_from and not self.checkpoint.is_file():
             self._start_from(start_from)
         self._resume()
+
+    def make_schedule(self) -> Schedule:
+        return Schedule()
+
+    def make_network(self, settings: DenoiserSettings) -> torch.nn.Module:
+        return Denoiser(settings, self.schedule)
+
+    def find_normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation [J,2] of what the network sees."""
+        return normalisation(self.motions)
+
+    @cached_property
+    def standing_height(self) -> float | None:
+        return standing_height(self.motions, self.domain)
 
     @property
     def checkpoint(self) -> Path:
@@ -174,19 +188,11 @@ class Trainer:
         settings, step = self.settings, self.state.step
         rng = np.random.default_rng([settings.seed, self.rank, step])
         torch.manual_seed(int(rng.integers(2**62)))  # noise and dropout of a resumed run are those of an unbroken one
-        keypoints, confidences, lengths = crops(self.motions, settings, rng)
-        confidence = torch.from_numpy(confidences).to(self.device)
-        x0 = (torch.from_numpy(keypoints).to(self.device) - self.mean) / self.std * (confidence > 0).unsqueeze(-1)
-        t = torch.from_numpy(rng.integers(self.schedule.steps, size=len(x0))).to(self.device)
-        noised = self.schedule.add_noise(x0, t, torch.randn_like(x0))
         cosine = 0.02 + 0.98 * (1 + math.cos(math.pi * min(1.0, self.progress()))) / 2
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate * min(1.0, (step + 1) / settings.warmup) * cosine
         self.parallel.train()
-        with network_precision(True, self.device):
-            predicted = self.parallel(noised, t, torch.from_numpy(lengths).to(self.device))
-        clip_weight = (1 / (1 - self.denoiser.abar[t])).clamp(max=settings.clean_weight)
-        loss = masked_loss(predicted.float(), x0, confidence, settings.velocity_weight, clip_weight)
+        loss = self.loss(rng)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), 1.0)
@@ -196,6 +202,22 @@ class Trainer:
             current = self.denoiser.state_dict()
             torch._foreach_lerp_(list(self.average.values()), [current[key] for key in self.average], 1 - decay)
         return float(loss.detach()) if self.device.type == "cpu" or step % 20 == 0 else math.nan
+
+    def loss(self, rng: np.random.Generator) -> torch.Tensor:
+        """The loss of a batch drawn with `rng`."""
+        settings = self.settings
+        keypoints, confidences, lengths = crops(self.motions, settings, rng)
+        confidence = torch.from_numpy(confidences).to(self.device)
+        x0 = (torch.from_numpy(keypoints).to(self.device) - self.mean) / self.std * (confidence > 0).unsqueeze(-1)
+        t = torch.from_numpy(rng.integers(self.schedule.steps, size=len(x0))).to(self.device)
+        noised = self.schedule.add_noise(x0, t, torch.randn_like(x0))
+        with network_precision(True, self.device):
+            predicted = self.parallel(noised, t, torch.from_numpy(lengths).to(self.device))
+        return masked_loss(predicted.float(), x0, confidence, settings.velocity_weight, self.clip_weights(t))
+
+    def clip_weights(self, t: torch.Tensor) -> torch.Tensor:
+        """How much clips at the steps t count."""
+        return (1 / (1 - self.denoiser.abar[t])).clamp(max=self.settings.clean_weight)
 
     def run(self, report) -> None:
         """Trains until the steps or the minutes are used up; saves now and then and at the end, also when interrupted."""
@@ -256,7 +278,6 @@ class Trainer:
         domain, network = self.domain.settings, self.denoiser.settings.as_card()
         network.pop("keypoints")
         elevation = float(np.mean(domain["camera"]["elevation"]))
-        used = sorted({source["name"]: source for source in domain["sources"]}.values(), key=lambda source: -source.get("share", 0.0))
         return {
             "name": self.folder.name, "title": domain["title"], "kind": "mas", "description": domain.get("description", ""),
             "skeleton": self.motions.skeleton, "fps": self.motions.fps,
@@ -264,17 +285,25 @@ class Trainer:
             "camera": {"distance": domain["camera"]["distance"], "elevation": [elevation, elevation], "scale": domain["camera"]["scale"]},
             "centring": domain["centring"], "centre_height": domain.get("centre_height", 0.0),
             **({} if self.standing_height is None else {"standing_height": self.standing_height}),
-            "network": network, "diffusion": {"steps": self.schedule.steps, "tau": 2.0},
-            "training": {"motions": len(self.motions), "steps": self.state.step, "batch": self.settings.batch * self.world,
-                         "minutes": round(self.state.seconds / 60, 1), "device": self.device.type,
-                         "loss": self.state.losses[-1][1] if self.state.losses else None, "velocity_weight": self.settings.velocity_weight,
-                         "clean_weight": self.settings.clean_weight, "before": self.before},
-            "data": [{key: source[key] for key in ("name", "share", "licence", "credit") if key in source} for source in used],
+            "network": network, "diffusion": {"steps": self.schedule.steps, "tau": 2.0}, "training": self.training_card(), "data": data_card(domain),
             "scores": {},
         }
 
+    def training_card(self) -> dict:
+        """How it was trained, for the card."""
+        return {"motions": len(self.motions), "steps": self.state.step, "batch": self.settings.batch * self.world,
+                "minutes": round(self.state.seconds / 60, 1), "device": self.device.type,
+                "loss": self.state.losses[-1][1] if self.state.losses else None, "velocity_weight": self.settings.velocity_weight,
+                "clean_weight": self.settings.clean_weight, "before": self.before}
 
-def plot_losses(losses: list[tuple[int, float]], path: Path) -> None:
+
+def data_card(settings: dict) -> list[dict]:
+    """The sources of a domain for the card, those with the largest share first."""
+    used = sorted({source["name"]: source for source in settings["sources"]}.values(), key=lambda source: -source.get("share", 0.0))
+    return [{key: source[key] for key in ("name", "share", "licence", "credit") if key in source} for source in used]
+
+
+def plot_losses(losses: list[tuple[int, float]], path: Path, label: str = "masked loss (normalised units)") -> None:
     """The loss curve as a picture."""
     import matplotlib
 
@@ -286,7 +315,7 @@ def plot_losses(losses: list[tuple[int, float]], path: Path) -> None:
         axes.plot(*zip(*losses))
         axes.set_yscale("log")
     axes.set_xlabel("step")
-    axes.set_ylabel("masked loss (normalised units)")
+    axes.set_ylabel(label)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
@@ -315,6 +344,8 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> int:
     domain = Domain.load(arguments.domain)
+    if domain.settings["centring"] == "first-frame":
+        raise KineliftError(f"the domain {domain.name!r} is for lifting", "Train it with `python -m backend train-lift`", str(domain.path), "bad-domain")
     motions = Motion2DSet.load_folder(arguments.data, "train", domain.skeleton.name, len(domain.skeleton.keypoints), domain.settings["fps"])
     if motions.skeleton != domain.skeleton.name:
         raise KineliftError(f"the motions have the skeleton {motions.skeleton!r}, the domain {domain.skeleton.name!r}",

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import backend.mvlift.lift as lifting
+from backend.__main__ import main
+from backend.errors import Cancelled, KineliftError
+from backend.motion.bones import bone_lengths
+from backend.motion.files import write_npz
+from backend.motion.motion3d import Motion3D
+from backend.mvlift.denoise import Track
+from backend.mvlift.footage import Footage, resample
+from backend.mvlift.lift import LiftSettings, lift, lift_file, stature
+from backend.mvlift.model import LiftModel
+from tests.mvlift.lifting import IMAGE, SKELETON, Oracle, camera, film, load, make_pack, seen_by, walk
+
+RIGID = [child - 1 for child in range(1, 16) if child not in SKELETON.elastic_joints]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pack(tmp_path_factory.mktemp("pack") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> LiftModel:
+    return load(folder)
+
+
+def quick(**changes) -> LiftSettings:
+    return LiftSettings(**{"pack": "tiny", "poses": "walk.npz", "calls": 3, "look_calls": 2, "device": "cpu", **changes})
+
+
+def with_oracle(model: LiftModel, monkeypatch: pytest.MonkeyPatch, *motions: np.ndarray, filmed_by=None) -> LiftModel:
+    """The pack with a network that is never wrong about these motions of the world, in the order of their tracks."""
+    by = filmed_by or camera()
+    oracle = Oracle(model, [seen_by(by, motion) for motion in motions])
+
+    class Known(Track):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            oracle.tracks.append(self)
+
+    monkeypatch.setattr(lifting, "Track", Known)
+    return LiftModel(model.name, model.card, oracle, model.features, model.body, model.schedule, model.skeleton)
+
+
+def test_a_walk_comes_back_to_where_it_was(model: LiftModel, monkeypatch):
+    """With a network that knows: size, path, floor and camera of the footage, from its pixels alone."""
+    motion = walk(3.0)
+    known = with_oracle(model, monkeypatch, motion)
+    lifted = lift(film(motion), known, quick(pitch=math.degrees(0.12), plant=False))[0]
+    size = stature(known, motion) / model.card["body"]["bones"]
+    assert size == pytest.approx(1.0, abs=1e-3)
+    origin = motion[0, [1, 4]].mean(0) * [1, 1, 0]
+    off = np.linalg.norm(lifted.positions - (motion[:, :16] - origin), axis=-1)
+    assert off.max() < 0.05  # smoothing, and a floor that is found by its feet
+    assert off.mean() < 0.015
+    assert np.allclose(lifted.object_positions[:, 0], motion[:, 16] - origin, atol=0.04)
+    assert np.linalg.norm(lifted.camera.R.T @ -lifted.camera.t - (np.array([0.5, -4.0, 1.6]) - origin)) < 0.04
+    assert lifted.camera.image_size == IMAGE
+    pixels = lifted.camera.project(lifted.positions)
+    assert np.linalg.norm(pixels - film(motion).keypoints[0, :, :16], axis=-1).mean() < 3
+    assert lifted.provenance["pixels_off"] < 3
+    assert bone_lengths(lifted.positions, lifted.parents).std(0)[RIGID].max() < 1e-6
+
+
+def test_the_pitch_is_found_and_the_floor_is_level(model: LiftModel, monkeypatch):
+    motion = walk(3.0)
+    lifted = lift(film(motion), with_oracle(model, monkeypatch, motion), quick())[0]
+    down = math.asin(-lifted.camera.R[2, 2])
+    assert down == pytest.approx(0.12, abs=0.015)
+    feet = lifted.positions[:, [3, 6], 2]
+    assert np.percentile(feet, 20) == pytest.approx(0.08, abs=0.02)
+    assert abs(np.percentile(feet[:30], 20) - np.percentile(feet[-30:], 20)) < 0.02
+
+
+def test_the_height_scales_the_world(model: LiftModel, monkeypatch):
+    motion = walk(1.0)
+    tall, small = (lift(film(motion), with_oracle(model, monkeypatch, motion), quick(pitch=6.9, height=height, plant=False))[0] for height in (1.75, 0.875))
+    assert np.allclose(tall.positions, 2 * small.positions, atol=5e-3)
+    assert np.allclose(tall.camera.t, 2 * small.camera.t, atol=2e-2)
+
+
+def test_tracks_share_one_world_and_one_camera(model: LiftModel, monkeypatch):
+    first = walk(2.0)
+    second = first * [-1, 1, 1] + [1.2, 1.0, 0]
+    second = second[:, SKELETON.mirror_order]
+    lifted = lift(film(first, second), with_oracle(model, monkeypatch, first, second), quick(plant=False))
+    assert len(lifted) == 2
+    assert np.array_equal(lifted[0].camera.t, lifted[1].camera.t)
+    between = (lifted[1].positions - lifted[0].positions).mean((0, 1))
+    assert np.allclose(between, (second - first)[:, :16].mean((0, 1)), atol=0.1)
+    feet = [np.percentile(one.positions[:, [3, 6], 2], 15) for one in lifted]
+    assert abs(feet[0] - feet[1]) < 0.03
+
+
+def test_a_track_begins_where_it_is_seen(model: LiftModel):
+    motion = walk(2.0)
+    footage = film(motion)
+    footage.confidences[:, :10] = footage.confidences[:, 50:] = 0
+    lifted = lift(footage, model, quick())[0]
+    assert (lifted.frames, lifted.provenance["first_frame"]) == (40, 10)
+
+
+def test_a_minute_has_no_seam(model: LiftModel):
+    """Even with a network that knows nothing the windows of a minute join without a jump: frames across a seam differ no more than others."""
+    motion = walk(60.0, away=0.0)
+    motion[..., 0] = motion[..., 0] - np.linspace(0, 1, len(motion))[:, None] * motion[-1, 0, 0] + motion[:1, :1, 0]  # stays before the camera
+    lifted = lift(film(motion), model, quick(pitch=6.9, plant=False))[0]
+    assert lifted.frames == 1800
+    assert np.isfinite(lifted.positions).all()
+    steps = np.linalg.norm(np.diff(lifted.positions, 2, axis=0), axis=-1).max(1)
+    track_starts = [start for start in range(1798) if steps[start] > 0]
+    assert steps.max() < 8 * np.median(steps[track_starts])
+
+
+def test_seeds_are_reproducible(model: LiftModel):
+    motion = walk(1.0)
+    first, again, other = (lift(film(motion), model, quick(pitch=6.9, seed=seed))[0].positions for seed in (4, 4, 5))
+    assert np.array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-4
+
+
+def test_an_unknown_focal_length_is_estimated(model: LiftModel, monkeypatch):
+    footage = film(walk(1.0))
+    footage.focal = 0.0
+    lifted = lift(footage, model, quick())[0]
+    assert lifted.camera.K[0, 0] in [share * 1280 for share in lifting.TRIED_FOCALS]
+    assert lift(footage, model, quick(focal=900.0))[0].camera.K[0, 0] == 900
+
+
+def test_another_frame_rate_is_resampled(model: LiftModel):
+    footage = film(walk(1.0))
+    footage.fps = 15.0
+    lifted = lift(footage, model, quick(pitch=6.9))[0]
+    assert (lifted.frames, lifted.fps) == (59, 30.0)
+    points, sure = np.arange(8.0).reshape(4, 1, 2), np.array([[1.0], [1.0], [0.0], [1.0]])
+    moved, seen = resample(points, sure, 30.0, 60.0)
+    assert np.allclose(moved[:, 0, 0], [0, 1, 2, 3, 4, 5, 6])
+    assert seen[:, 0].tolist() == [1, 1, 1, 0, 0, 0, 1]
+    assert resample(points, sure, 30.0, 10.0)[0][:, 0, 0].tolist() == [0, 6]
+
+
+def write(path: Path, footage: Footage, **changes) -> Path:
+    arrays = {"keypoints": footage.keypoints, "confidences": footage.confidences, "joint_names": np.array(footage.joint_names), "fps": np.float64(30),
+              "image_size": np.array(footage.image_size), "focal": np.float64(footage.focal), "track_ids": np.array(footage.track_ids)}
+    return write_npz(path, {key: value for key, value in {**arrays, **changes}.items() if value is not None})
+
+
+def test_the_command_writes_a_motion_file_with_its_camera(folder: Path, tmp_path: Path, capsys):
+    poses = write(tmp_path / "walk.npz", film(walk(1.0)))
+    arguments = ["lift", "--pack", str(folder), "--poses", str(poses), "--calls", "3", "--look-calls", "2", "--to", str(tmp_path / "out"), "--device", "cpu"]
+    assert main(arguments) == 0
+    motion = Motion3D.load(capsys.readouterr().out.strip())
+    assert motion.camera.image_size == IMAGE
+    assert np.allclose(motion.camera.R @ motion.camera.R.T, np.eye(3), atol=1e-9)
+    assert np.linalg.det(motion.camera.R) == pytest.approx(1)
+    assert (motion.provenance["pack"], motion.provenance["poses"], motion.object_names) == ("tiny", "walk.npz", ["Ball"])
+    assert main([*arguments[:2], "nowhere", *arguments[3:]]) == 1
+    assert "there is no pack 'nowhere'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"joint_names": None}, "lacks joint_names"),
+    ({"fps": np.float64(0)}, "fps is 0.0"),
+    ({"confidences": np.full((1, 30, 18), 2.0)}, "not in 0..1"),
+    ({"keypoints": np.zeros((1, 30, 17, 2))}, "have shapes"),
+    ({"keypoints": np.full((1, 30, 18, 2), np.nan)}, "no number"),
+    ({"image_size": np.array([0, 10])}, "image_size"),
+    ({"confidences": np.zeros((1, 30, 18))}, "no joint"),
+    ({"confidences": np.eye(30)[:, :18][None]}, None),
+    ({"joint_names": np.array([f"j{i}" for i in range(18)])}, "no joint of the skeleton"),
+])
+def test_files_that_cannot_be_lifted_are_named(changes: dict, said: str | None, folder: Path, tmp_path: Path):
+    poses = write(tmp_path / "walk.npz", film(walk(1.0)), **changes)
+    if said is None:
+        assert lift_file(quick(pack=str(folder), poses=str(poses)), tmp_path)
+        return
+    with pytest.raises(KineliftError, match=said) as caught:
+        lift_file(quick(pack=str(folder), poses=str(poses)), tmp_path)
+    assert "walk.npz" in caught.value.place
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("changes", [{"height": -1.0}, {"height": 20.0}, {"focal": math.nan}, {"pitch": 89.0}, {"seed": -1}, {"calls": 1},
+                                     {"look_calls": 1000}])
+def test_settings_that_mean_nothing_are_named(changes: dict, model: LiftModel):
+    with pytest.raises(KineliftError) as caught:
+        lift(film(walk(1.0)), model, quick(**changes))
+    assert caught.value.code == "bad-setting"
+
+
+def test_a_cancelled_job_leaves_no_file(folder: Path, tmp_path: Path):
+    poses = write(tmp_path / "walk.npz", film(walk(1.0)))
+
+    def report(fraction: float, message: str) -> None:
+        if fraction > 0.3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        lift_file(replace(quick(), pack=str(folder), poses=str(poses)), tmp_path / "out", report)
+    assert not (tmp_path / "out").exists()
+
+
+def test_packs_of_another_kind_are_refused(folder: Path, tiny_folder: Path, tmp_path: Path):
+    from backend.packs.model import load_model
+
+    with pytest.raises(KineliftError, match="kind 'mas'"):
+        load(tiny_folder)
+    with pytest.raises(KineliftError, match="does not generate"):
+        load_model(str(folder), "cpu")
