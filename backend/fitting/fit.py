@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,12 @@ def fit_motion(motion_path: Path | str, armature_path: Path | str, out_path: Pat
     _check_kind(motion, str(motion_path), rig)
     report(0.05, "Measuring the motion")
     plan = PLANS[rig.kind](motion, str(motion_path), rig)
-    turns, root = solve(plan.rig, plan.targets.pulls, plan.hinges, plan.stiffness, plan.targets.turns, plan.targets.root,
-                        lambda fraction: report(0.1 + 0.85 * fraction, "Fitting the motion to the armature"))
+    turns, root = plan.targets.turns, plan.targets.root
+    for number, share in enumerate(plan.rounds):
+        pulls = replace(plan.targets.pulls, point_weights=share * plan.targets.pulls.point_weights)
+        turns, root = solve(plan.rig, pulls, plan.hinges, plan.stiffness, turns, root,
+                            lambda fraction, done=number: report(0.1 + 0.85 * (done + fraction) / len(plan.rounds),
+                                                                 "Fitting the motion to the armature"), plan.damping)
     world, heads = forward(plan.rig, turns, root)
 
     reached = {name: _reached(plan.rig, world, heads, *point) for name, point in plan.points.items()}

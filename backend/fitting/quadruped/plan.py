@@ -20,6 +20,10 @@ TWIST_SIGMA = {"spine": 0.3, "neck": 0.4, "scapula": 0.2, "upper_arm": 0.3, "for
 """See `plan.stiffness`. Joints that keypoints don't show are where these leave them: the stiffer a joint, the less it takes of a bend."""
 
 
+ROUNDS, DAMPING = (0.01, 1.0), 0.1
+"""See `plan.Plan`. A limb of six bones has wrong bends in which a fit could be caught: at first the rest pose leads."""
+
+
 def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
     """What to solve for an animal's motion. Raises KineliftError naming `place` for a motion that can't be used."""
     whole, tail = rig, set(rig.chain("tail"))
@@ -57,4 +61,6 @@ def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
         points=points,
         finish=finish,
         objects=lambda reached: scale * (objects - floor),
+        rounds=ROUNDS,
+        damping=DAMPING,
     )

@@ -11,9 +11,9 @@ from backend.fitting.quadruped.rest import Limb, Rest
 from backend.fitting.quadruped.source import LIMBS, NAMES, Animal
 from backend.fitting.solver import Pulls
 from backend.fitting.targets import POINT_SIGMA, Targets, between
-from backend.fitting.vectors import frames, unit
+from backend.fitting.vectors import frames, length, unit
 
-TOP_SHARE, MIDDLE_SHARE, FOOT_SHARE, END_SHARE, HEAD_SHARE = 0.5, 0.5, 4.0, 0.5, 0.2
+TOP_SHARE, MIDDLE_SHARE, FOOT_SHARE, END_SHARE, HEAD_SHARE = 0.08, 0.15, 4.0, 0.08, 0.04
 """Weights of shoulders and hips, of carpi and hocks, of feet, of neck and tail root, and of where the head begins."""
 
 FOOT_SIGMA, HEAD_SIGMA, TRUNK_SIGMA = 0.03, 0.05, 0.1
@@ -77,7 +77,7 @@ def _first_guess(rig: Rig, rest: Rest, animal: Animal, places: Places, looks: He
     for limb in NAMES:
         own = rest.limbs[limb]
         trunk = places.chest if limb[0] == "front" else places.pelvis
-        given |= _limb_turns(own, rest, trunk, places.limbs[limb])
+        given |= _limb_turns(rig, own, rest, trunk, places.limbs[limb])
         if own.has_foot:
             given[own.last] = between(given[own.last], places.headings[limb], animal.down[limb])
 
@@ -87,14 +87,27 @@ def _first_guess(rig: Rig, rest: Rest, animal: Animal, places: Places, looks: He
     return world
 
 
-def _limb_turns(limb: Limb, rest: Rest, trunk: np.ndarray, wanted: tuple[np.ndarray, np.ndarray, np.ndarray]) -> dict[int, np.ndarray]:
-    """World turns of a limb's bones: those below the top swung with the line to the middle joint, those below that with the line to the
-    foot, both rolled with the trunk."""
-    left = rest.axes[:, 0]
-    turns = {}
+def _limb_turns(rig: Rig, limb: Limb, rest: Rest, trunk: np.ndarray, wanted: tuple[np.ndarray, np.ndarray, np.ndarray]) -> dict[int, np.ndarray]:
+    """World turns of a limb's bones, from the one that carries its top, rolled with the trunk: above the middle joint in two stiff parts
+    with a bend at elbow or stifle, below it with one at the fetlock."""
     split, begin = limb.bones.index(limb.middle_bone), limb.bones.index(limb.top_bone)
-    for bones, (start, end), (now, then) in ((limb.bones[begin:split], (limb.top, limb.middle), wanted[:2]),
-                                             (limb.bones[split:], (limb.middle, limb.foot), wanted[1:])):
-        turn = frames(trunk @ left, unit(then - now)) @ frames(left[None], (end - start)[None])[0].T
-        turns |= dict.fromkeys(bones, turn)
+    upper, lower = limb.bones[begin:split], limb.bones[split:]
+    left, turns = rest.axes[:, 0], {}
+    for first, second, own, now, then in ((upper[:-1], upper[-1:], (limb.top, limb.middle), wanted[0], wanted[1]),
+                                          (lower[:1], lower[1:], (limb.middle, limb.foot), wanted[1], wanted[2])):
+        joints = [own[0], *([rig.heads[second[0]]] if first and second else []), own[1]]
+        places = [now, *([_between_ends(left, trunk @ left, joints, now, then)] if len(joints) == 3 else []), then]
+        for bones, (a, b), (here, there) in zip([part for part in (first, second) if part], zip(joints, joints[1:]), zip(places, places[1:])):
+            turns |= dict.fromkeys(bones, frames(trunk @ left, unit(there - here)) @ frames(left[None], (b - a)[None])[0].T)
     return turns
+
+
+def _between_ends(left: np.ndarray, left_now: np.ndarray, joints: list[np.ndarray], start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """[T,3] where the middle one of three joints [3] at rest goes when the others are at `start` and `end` [T,3]: to its own side."""
+    first, second = length(joints[1] - joints[0]), length(joints[2] - joints[1])
+    side = np.sign((joints[1] - joints[0]) @ np.cross(left, unit(joints[2] - joints[0]))) or 1.0
+    down = unit(end - start)
+    distance = np.clip(length(end - start), abs(first - second) * 1.001 + 1e-9, 0.999 * (first + second))
+    along = (first**2 - second**2 + distance**2) / (2 * distance)
+    out = unit(np.cross(left_now, down)) * side
+    return start + along[:, None] * down + np.sqrt(np.maximum(first**2 - along**2, 0))[:, None] * out
