@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from backend.errors import KineliftError
 from backend.fitting.fit import fit_motion
 from backend.fitting.kinematics import Rig, forward, load_rig
-from backend.fitting.quadruped.rest import hinges, read_rest, tail_root
+from backend.fitting.quadruped.rest import hinges, read_rest
 from tests.fitting import human
 from tests.fitting.quadruped import HEIGHT, armature_file, horse, joints_of, motion_of, pose, prance, walk
 from tests.fitting.test_fit import fit, fitted_joints, turns_of
@@ -21,7 +21,7 @@ FEET = [f"{pair}_foot.{side}" for pair in ("front", "back") for side in "LR"]
 
 def wrong_way(rig: Rig, turns: np.ndarray) -> float:
     """Degrees that any joint bends against the anatomy."""
-    return -min(np.degrees(hinge.flexion(turns)).min() for hinge in hinges(rig, read_rest(rig, tail_root(rig))))
+    return -min(np.degrees(hinge.flexion(turns)).min() for hinge in hinges(rig, read_rest(rig)))
 
 
 def fastest(turns: np.ndarray) -> float:
@@ -64,7 +64,7 @@ def test_standing_hooves_keep_their_place_on_another_body(tmp_path: Path):
     other = armature_file(tmp_path / "other.npz", scale=0.6, legs=0.9, trunk=1.15, width=0.8)
     result = fit(motion_of(joints), other, tmp_path)
     found = fitted_joints(result)
-    rest = read_rest(load_rig(other), np.zeros(3))
+    rest = read_rest(load_rig(other))
     for number, foot in enumerate(FEET):
         pair = "front" if "front" in foot else "hind"
         on_floor = found[foot][stands[foot]]

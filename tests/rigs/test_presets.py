@@ -7,7 +7,7 @@ import pytest
 from rigs import detect, load_preset, preset_names
 from rigs.presets import NEEDED, NEEDED_ROLES, ROLES, read_preset
 
-OPTIONAL = {"human": set(), "quadruped": {"scapula", "upper_arm", "thigh", "front_hoof", "hind_hoof"}}
+OPTIONAL = {"human": set(), "quadruped": {"scapula", "upper_arm", "thigh", "front_hoof", "hind_hoof", "tail"}}
 """Parts that a shipped preset may lack because its armature does."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from backend.fitting.quadruped.rest import Limb, Rest
+from backend.fitting.quadruped.rest import Rest
 from backend.fitting.quadruped.source import LIMBS, NAMES, Animal
 from backend.fitting.vectors import about, across, dot, frames, length, smoothed, smoothstep, swing, unit
 from backend.motion.contacts import spells
@@ -32,9 +32,6 @@ is how the animal is built, up to as much again as the second number."""
 TRUNK = (0.7, 1.05)
 """How close neck and tail root come when the spine bends, and how far apart, in their usual distance."""
 
-WIDER = 0.1
-"""In leg lengths: how far to the side the rig's feet may be brought, for a rig that stands wider or narrower."""
-
 EASE_SECONDS = 0.25
 """How long a lifted foot takes from its own way to its place on the floor."""
 
@@ -42,9 +39,10 @@ STRAIGHTEST = 0.998
 """Largest part of its length that a limb's ends may be apart."""
 
 BENT = (0.03, 0.08)
-"""In leg lengths: a joint this far out says itself where it points; before, what the anatomy says fades in."""
+"""In leg lengths: a joint this far out bends as the rig's lengths ask; before, it is as far out as in the motion, so that noise of a
+straight limb stays noise."""
 
-ELASTIC = (0.7, 1.1)
+ELASTIC = (0.3, 1.1)
 """How much shorter and longer the parts of a limb may become: more than one bone lies between its joints."""
 
 ENDS = {"front": "neck", "hind": "tail_root"}
@@ -98,7 +96,7 @@ def place(animal: Animal, rest: Rest) -> Places:
             tops[pair, side] = middle + turns[pair] @ (rest.limbs[pair, side].top - rest.girdle(pair))
         if not last:
             girdles = {pair: girdles[pair] - smoothed(_shortfall(animal, rest, tops, feet, pair), 0.04 * animal.fps) for pair in LIMBS}
-    limbs = {limb: (tops[limb], *_bent(animal, rest.limbs[limb], limb, tops[limb], feet[limb])) for limb in NAMES}
+    limbs = {limb: (tops[limb], *_bent(animal, rest, limb, tops[limb], feet[limb])) for limb in NAMES}
     return Places(turns["hind"], turns["front"], ends, limbs, headings)
 
 
@@ -161,13 +159,14 @@ def _feet(animal: Animal, rest: Rest, scale: float, heights: dict[str, float]) -
 
 def _other_build(animal: Animal, rest: Rest, scale: float, limb: tuple[str, str]) -> np.ndarray:
     """[3] how much further left and back the rig's foot stands than the scaled motion's, in its heading: the trunk is longer or the limb
-    begins elsewhere on it, and the rig stands wider than the motion's shoulders or hips are apart."""
+    begins elsewhere on it, and the motion's shoulders or hips are further apart or closer than both the rig's and its feet."""
     pair, side = limb
     mirror, ahead = 1 if side == "L" else -1, 1 if pair == "front" else -1
     moved = scale * np.einsum("tji,tj->ti", animal.frame, animal.girdle(pair) - animal[ENDS[pair]])
     longer = ahead * (length(rest.trunk) - scale * animal.span) / 2 + _build(rest, moved, pair)[2]
-    wider = mirror * (rest.limbs[limb].foot - rest.girdle(pair)) @ rest.axes[:, 0] - scale * np.median(length(animal.across(pair))) / 2
-    return np.array([mirror * np.clip(wider, -WIDER * rest.leg, WIDER * rest.leg), -longer, 0.0])
+    own = sorted(mirror * (end - rest.girdle(pair)) @ rest.axes[:, 0] for end in (rest.limbs[limb].top, rest.limbs[limb].foot))
+    wider = np.clip(0.0, *(width - scale * np.median(length(animal.across(pair))) / 2 for width in own))
+    return np.array([mirror * wider, -longer, 0.0])
 
 
 def _eased(moves: list[np.ndarray], contacts: list[tuple[int, int]], animal: Animal) -> np.ndarray:
@@ -209,10 +208,10 @@ def _shortfall(animal: Animal, rest: Rest, tops: dict, feet: dict, pair: str) ->
     return np.where((length(excess[0]) > length(excess[1]))[:, None], *excess)
 
 
-def _bent(animal: Animal, limb: Limb, name: tuple[str, str], top: np.ndarray, foot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bent(animal: Animal, rest: Rest, name: tuple[str, str], top: np.ndarray, foot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Middle joint and foot of a limb between its top and where the foot should be: on the side where the motion has the middle joint,
-    but never where the anatomy does not bend."""
-    pair, _ = name
+    but never further to the side to which it does not bend than at rest."""
+    pair, limb = name[0], rest.limbs[name]
     seen_top, seen_middle, seen_foot = animal.limb(*name)
     usual = animal.lengths[pair]
     upper, lower = (limb.lengths[part] * np.clip(length(b - a) / usual[part], *ELASTIC) for part, (a, b) in
@@ -222,16 +221,16 @@ def _bent(animal: Animal, limb: Limb, name: tuple[str, str], top: np.ndarray, fo
     distance = np.minimum(length(foot - top), STRAIGHTEST * sum(limb.reach))
     stretch = np.maximum(distance / (STRAIGHTEST * (upper + lower)), 1)
     upper, lower = upper * stretch, lower * stretch
-    distance = np.maximum(distance, np.abs(upper - lower) * 1.001)
+    upper, lower = np.minimum(upper, distance + 0.99 * lower), np.minimum(lower, distance + 0.99 * upper)  # elbow or fetlock bends too
 
     line = unit(seen_foot - seen_top)
     out = across(seen_middle - seen_top, line) / animal.leg
-    ahead = unit(np.cross(line, animal.frame[..., 0]))
-    ahead = ahead if LIMBS[pair].ahead else -ahead
-    out = out - np.minimum(dot(out, ahead), 0)[:, None] * ahead
+    ahead = unit(np.cross(line, animal.frame[..., 0])) * (1 if LIMBS[pair].ahead else -1)
+    own = across(limb.middle - limb.top, unit(limb.foot - limb.top)) / rest.leg
+    most = min(own @ np.cross(unit(limb.foot - limb.top), rest.frame[:, 0]) * (1 if LIMBS[pair].ahead else -1), 0.0)
+    out = across(out - np.minimum(dot(out, ahead) - most, 0)[:, None] * ahead, down)
     sure = smoothstep(length(out), *BENT)[:, None]
-    out = sure * out + (1 - sure) * smoothed(out + BENT[0] * ahead, 0.03 * animal.fps)
-    out = unit(across(out, down))
     along = (upper**2 - lower**2 + distance**2) / (2 * distance)
-    middle = top + along[:, None] * down + np.sqrt(np.maximum(upper**2 - along**2, 0))[:, None] * out
+    depth = np.sqrt(np.maximum(upper**2 - along**2, 0))[:, None]
+    middle = top + along[:, None] * down + sure * depth * unit(out) + (1 - sure) * rest.leg * out
     return middle, top + down * distance[:, None]

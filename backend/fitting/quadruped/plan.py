@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from backend.fitting.kinematics import Rig
@@ -29,9 +31,11 @@ def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
     whole, tail = rig, set(rig.chain("tail"))
     solved = [bone for bone in range(rig.bones) if bone not in tail]
     rig = whole.part(solved)
-    rest = read_rest(rig, tail_root(whole))
+    rest = read_rest(rig)
     animal = read_animal(motion, place, min(rest.height(pair) for pair in LIMBS) / rest.leg)
-    rest = read_rest(rig, tail_root(whole), {pair: upper / lower for pair, (upper, lower) in animal.lengths.items()})
+    rest = read_rest(rig, {pair: upper / lower for pair, (upper, lower) in animal.lengths.items()})
+    seen = np.einsum("tji,tj->ti", animal.heading, animal["tail_root"] - animal.girdle("hind")) / animal.leg
+    rest = replace(rest, ends=rest.ends | {"hind": tail_root(whole, rest, np.median(seen, axis=0))})
     scale, _ = scales(animal, rest)
     points = {}
     for pair, side in NAMES:

@@ -56,7 +56,7 @@ class Limb:
 @dataclass(frozen=True)
 class Rest:
     """axes [3,3]: columns left, back, up of the animal at rest; floor: the height of its floor along up; limbs by (pair, side);
-    ends: pair -> [3] where the neck begins, beyond the shoulders, and the tail, beyond the hips."""
+    ends: pair -> [3] where the neck begins, beyond the shoulders, and the tail, beyond the hips, once `tail_root` has told it."""
 
     axes: np.ndarray
     floor: float
@@ -91,10 +91,10 @@ class Rest:
         return float(np.mean([sum(limb.lengths) for limb in self.limbs.values()]))
 
 
-def read_rest(rig: Rig, tail: np.ndarray, ratios: dict[str, float] | None = None) -> Rest:
+def read_rest(rig: Rig, ratios: dict[str, float] | None = None) -> Rest:
     """Reads limbs, lengths and frames off the rest pose.
 
-    tail [3]: where the tail begins, see `tail_root`. ratios: pair -> how much longer the upper part of the motion's limb is than the lower. Shoulder and hip are where the rig's limb has
+    ratios: pair -> how much longer the upper part of the motion's limb is than the lower. Shoulder and hip are where the rig's limb has
     the same ratio: how far up a motion sees a limb differs between skeletons. Without it they are where the limbs begin.
     """
     limbs = {(pair, side): _limb(rig, pair, side, (ratios or {}).get(pair)) for pair, side in NAMES}
@@ -106,7 +106,7 @@ def read_rest(rig: Rig, tail: np.ndarray, ratios: dict[str, float] | None = None
     ends = [end @ axes[:, 2] for limb in limbs.values() for end in (rig.heads[limb.last], rig.tails[limb.last])]
     leg = np.mean([sum(limb.lengths) for limb in limbs.values()])
     origin = rig.origin @ axes[:, 2]
-    return Rest(axes, float(origin if abs(min(ends) - origin) < USUAL_SOLE * leg else min(ends)), limbs, {"front": _neck(rig), "hind": tail})
+    return Rest(axes, float(origin if abs(min(ends) - origin) < USUAL_SOLE * leg else min(ends)), limbs, {"front": _neck(rig)})
 
 
 def _neck(rig: Rig) -> np.ndarray:
@@ -116,12 +116,12 @@ def _neck(rig: Rig) -> np.ndarray:
     return rig.tails[(rig.chain("spine") or [0])[-1]]
 
 
-def tail_root(rig: Rig) -> np.ndarray:
-    """Where the tail begins: the head of its first bone, else the pelvis' end away from the spine."""
+def tail_root(rig: Rig, rest: Rest, seen: np.ndarray) -> np.ndarray:
+    """Where the tail begins: the head of its first bone, or for a rig without a tail, where the motion has it. seen [3]: left, back and
+    up from the middle of the hips, in leg lengths."""
     if rig.chain("tail"):
         return rig.heads[rig.chain("tail")[0]]
-    onwards = rig.heads[rig.chain("spine")[0]] if rig.chain("spine") else _neck(rig)
-    return max(rig.heads[0], rig.tails[0], key=lambda end: float(length(end - onwards)))
+    return rest.girdle("hind") + rest.leg * rest.axes @ seen
 
 
 def _limb(rig: Rig, pair: str, side: str, ratio: float | None) -> Limb:
