@@ -5,29 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from backend.errors import KineliftError
+from backend.fitting import human
 from backend.fitting.kinematics import Rig, bone_quaternions, forward, load_rig
-from backend.fitting.limits import hinges
-from backend.fitting.measures import measure
-from backend.fitting.objects import place_objects
-from backend.fitting.solver import Stiffness, solve
-from backend.fitting.source import read_body
-from backend.fitting.targets import build_targets
+from backend.fitting.quadruped import plan as quadruped
+from backend.fitting.solver import solve
 from backend.motion.files import write_npz
 from backend.motion.motion3d import Motion3D
+from rigs import load_skeleton, skeleton_names
 
-REST_SIGMA = {"pelvis": np.inf, "spine": 0.6, "neck": 0.6, "head": 1.0, "clavicle": 0.35, "upper_arm": 2.0, "forearm": 2.0,
-              "hand": 0.3, "thigh": 2.0, "shin": 2.0, "foot": 1.0, "toe": 0.5}
-TWIST_SIGMA = {"clavicle": 0.3, "upper_arm": 1.0, "forearm": 0.3, "thigh": 0.7, "shin": 0.15, "neck": 0.6, "spine": 0.6}
-"""Radians a joint is away from rest without being odd, and the same about the bone itself."""
-
-SPEED_SIGMA = 12.0
-"""Radians a second a joint usually turns."""
-
-SIDEWAYS_SIGMA, BACKWARDS_SIGMA, SLACK = 0.03, 0.005, np.radians(2.0)
+PLANS = {"human": human.plan, "quadruped": quadruped.plan}
+"""Kind of character -> what makes the plan of its fit."""
 
 
 def fit_motion(motion_path: Path | str, armature_path: Path | str, out_path: Path | str,
@@ -40,49 +33,45 @@ def fit_motion(motion_path: Path | str, armature_path: Path | str, out_path: Pat
     report(0.0, "Reading the motion")
     motion = Motion3D.load(motion_path)
     rig = load_rig(armature_path)
-    measures = measure(rig)
-    body = read_body(motion, str(motion_path), measures.ankle / measures.leg)
-    scale = measures.leg / body.leg
-    bends = hinges(rig)
+    _check_kind(motion, str(motion_path), rig)
     report(0.05, "Measuring the motion")
-    targets = build_targets(rig, measures, bends, body, scale)
-    turns, root = solve(rig, targets.pulls, bends, stiffness(rig, motion.fps), targets.turns, targets.root,
-                        lambda fraction: report(0.1 + 0.85 * fraction, "Fitting the motion to the armature"))
-    world, heads = forward(rig, turns, root)
+    plan = PLANS[rig.kind](motion, str(motion_path), rig)
+    turns, root = plan.targets.turns, plan.targets.root
+    for number, share in enumerate(plan.rounds):
+        pulls = replace(plan.targets.pulls, point_weights=share * plan.targets.pulls.point_weights)
+        turns, root = solve(plan.rig, pulls, plan.hinges, plan.stiffness, turns, root,
+                            lambda fraction, done=number: report(0.1 + 0.85 * (done + fraction) / len(plan.rounds),
+                                                                 "Fitting the motion to the armature"), plan.damping)
+    world, heads = forward(plan.rig, turns, root)
 
-    names = list(targets.joints)
-    reached = np.stack([_reached(rig, world, heads, measures.bones[name], measures.joints[name]) for name in names], axis=1)
-    wanted = np.stack([targets.joints[name] for name in names], axis=1)
-    objects = motion.object_positions if motion.object_positions is not None else np.zeros((motion.frames, 0, 3))
-    wrists = {side: reached[:, names.index(f"wrist.{side}")] for side in "LR"}
+    reached = {name: _reached(plan.rig, world, heads, *point) for name, point in plan.points.items()}
+    found, wanted = (np.stack([joints[name] for name in plan.points], axis=1) for joints in (reached, plan.targets.joints))
     report(0.97, "Writing the fit")
     path = write_npz(out_path, {
         "bone_names": np.array(rig.names),
-        "rotations": bone_quaternions(rig, world).astype(np.float32),
+        "rotations": bone_quaternions(rig, plan.finish(world, heads)).astype(np.float32),
         "root_positions": root.astype(np.float32),
         "fps": np.float64(motion.fps),
-        "scale": np.float64(scale),
-        "target_roles": np.array(names),
+        "scale": np.float64(plan.scale),
+        "target_roles": np.array(list(plan.points)),
         "target_positions": wanted.astype(np.float32),
-        "fitted_positions": reached.astype(np.float32),
+        "fitted_positions": found.astype(np.float32),
         "object_names": np.array(motion.object_names, dtype=str),
-        "object_positions": place_objects(body, objects, wrists, scale).astype(np.float32),
+        "object_positions": plan.objects(reached).astype(np.float32),
     })
     report(1.0, "Fitted")
-    return {"fit": str(path), "scale": scale, "mean_error": float(np.linalg.norm(reached - wanted, axis=-1).mean())}
+    return {"fit": str(path), "scale": plan.scale, "mean_error": float(np.linalg.norm(found - wanted, axis=-1).mean())}
 
 
-def stiffness(rig: Rig, fps: float) -> Stiffness:
-    """How stiff each bone of a human is; see `REST_SIGMA`."""
-    parts = [role.split(".")[0] for role in rig.roles]
-    return Stiffness(
-        rest=np.array([REST_SIGMA.get(part, 1.0) ** -2.0 for part in parts]),
-        twist=np.array([TWIST_SIGMA.get(part, np.inf) ** -2.0 for part in parts]),
-        smooth=np.full(rig.bones, (fps / SPEED_SIGMA) ** 2),
-        sideways=SIDEWAYS_SIGMA**-2,
-        backwards=BACKWARDS_SIGMA**-2,
-        slack=float(SLACK),
-    )
+def _check_kind(motion: Motion3D, place: str, rig: Rig) -> None:
+    """Raises KineliftError when the motion is of another kind of character than the armature."""
+    if motion.skeleton not in skeleton_names():
+        raise KineliftError(f"the motion's skeleton {motion.skeleton!r} is unknown",
+                            f"Write one of {', '.join(skeleton_names())} as 'skeleton'", place, "unknown-skeleton")
+    kind = "quadruped" if "front_foot.L" in load_skeleton(motion.skeleton).roles.values() else "human"
+    if kind != rig.kind:
+        raise KineliftError(f"this is the motion of a {kind}, and the armature is that of a {rig.kind}",
+                            f"Choose the armature of a {kind}", place, "wrong-kind")
 
 
 def _reached(rig: Rig, world: np.ndarray, heads: np.ndarray, bone: int, rest: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.errors import KineliftError
 from backend.motion.files import read_npz
-from rigs.presets import NEEDED_ROLES
+from rigs.presets import NEEDED
 
 REMEDY = "Choose the armature again in Blender, so that the add-on writes a new file"
 PELVIS_REMEDY = "Map the pelvis to a bone that carries all other mapped bones"
@@ -21,7 +21,8 @@ PELVIS_REMEDY = "Map the pelvis to a bone that carries all other mapped bones"
 class Rig:
     """The mapped bones of an armature at rest, in world metres. Parents come before children; bone 0 is the only root.
 
-    heads, tails [N,3]; rotations [N,4] (w,x,y,z); origin [3]: where the rest pose stands (the armature object's origin).
+    heads, tails [N,3]; rotations [N,4] (w,x,y,z); origin [3]: where the rest pose stands (the armature object's origin);
+    kind: of character, a key of `rigs.presets.ROLES`.
     """
 
     names: list[str]
@@ -31,6 +32,7 @@ class Rig:
     tails: np.ndarray
     rotations: np.ndarray
     origin: np.ndarray
+    kind: str = "human"
 
     @property
     def bones(self) -> int:
@@ -55,6 +57,13 @@ class Rig:
         numbered = [(int(name.split(".")[1]), number) for name, number in self.index.items() if name.split(".")[0] == role]
         return [number for _, number in sorted(numbered)]
 
+    def part(self, bones: list[int]) -> Rig:
+        """The rig of these bones alone, which must hold the root and, with each bone, what carries it."""
+        places = {bone: place for place, bone in enumerate(bones)} | {-1: -1}
+        return replace(self, names=[self.names[bone] for bone in bones], roles=[self.roles[bone] for bone in bones],
+                       parents=np.array([places[self.parents[bone]] for bone in bones]), heads=self.heads[bones], tails=self.tails[bones],
+                       rotations=self.rotations[bones])
+
     def direction(self, bone: int) -> np.ndarray:
         """[3] unit vector from the head of a bone to its tail, at rest."""
         return (self.tails[bone] - self.heads[bone]) / np.linalg.norm(self.tails[bone] - self.heads[bone])
@@ -72,6 +81,7 @@ def load_rig(path: Path | str) -> Rig:
         tails=arrays["rest_tails"].astype(float),
         rotations=arrays["rest_rotations"].astype(float),
         origin=arrays["origin"].astype(float) if "origin" in arrays else np.zeros(3),
+        kind=str(arrays.get("kind", "human")),
     )
     _check(rig, str(path))
     return rig
@@ -91,7 +101,9 @@ def _check(rig: Rig, place: str) -> None:
     for key, array in (("rest_heads", rig.heads), ("rest_tails", rig.tails), ("rest_rotations", rig.rotations)):
         if not np.isfinite(array).all():
             bad(f"'{key}' of bone {rig.names[np.argwhere(~np.isfinite(array))[0][0]]!r} is not a number")
-    missing = [role for role in NEEDED_ROLES if role not in rig.index]
+    if rig.kind not in NEEDED:
+        bad(f"'kind' is {rig.kind!r}", f"Use a rig preset of one of the kinds {', '.join(NEEDED)}")
+    missing = [role for role in NEEDED[rig.kind] if role not in rig.index]
     if missing:
         bad(f"no bone plays {', '.join(missing)}", "Give these parts a bone of the armature")
     for bone, parent in enumerate(rig.parents):

@@ -62,13 +62,14 @@ class Stiffness:
 
 
 def solve(rig: Rig, pulls: Pulls, hinges: list[Hinge], stiffness: Stiffness, turns: np.ndarray, root: np.ndarray,
-          report: Callable[[float], None]) -> tuple[np.ndarray, np.ndarray]:
+          report: Callable[[float], None], damping: float = 1e-3) -> tuple[np.ndarray, np.ndarray]:
     """Improves a first guess: turns [T,N,3,3] (relative, see `kinematics.forward`) and root [T,3]; returns both.
 
-    `report` gets the fraction of the steps that are done and may raise to stop.
+    `report` gets the fraction of the steps that are done and may raise to stop. damping: of the first step; more for a first guess that is
+    far from what it should reach.
     """
     problem = _Problem(rig, pulls, hinges, stiffness)
-    damping, cost = 1e-3, problem.cost(turns, root)
+    cost = problem.cost(turns, root)
     for step in range(MOST_STEPS):
         report(step / MOST_STEPS)
         blocks, gradient = problem.normal_equations(turns, root)

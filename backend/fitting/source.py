@@ -9,7 +9,7 @@ import numpy as np
 from backend.errors import KineliftError
 from backend.fitting.vectors import across, frames, length, smoothstep, unit
 from backend.motion.motion3d import Motion3D
-from rigs import load_skeleton, skeleton_names
+from rigs import load_skeleton
 
 NEEDED = ("neck", *(f"{joint}.{side}" for side in "LR" for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")))
 
@@ -64,7 +64,7 @@ class Body:
 def read_body(motion: Motion3D, place: str, ankle_ratio: float) -> Body:
     """Finds the roles of a motion's joints. `ankle_ratio` is the rig's ankle height in leg lengths.
 
-    Raises KineliftError naming `place` when the skeleton is unknown, a needed role is missing or legs have no length.
+    Raises KineliftError naming `place` when a needed role is missing or legs have no length.
     """
     joints = _roles(motion, place)
     leg = _leg(joints)
@@ -117,9 +117,6 @@ def _leg(joints: dict[str, np.ndarray]) -> float:
 
 
 def _roles(motion: Motion3D, place: str) -> dict[str, np.ndarray]:
-    if motion.skeleton not in skeleton_names():
-        raise KineliftError(f"the motion's skeleton {motion.skeleton!r} is unknown",
-                            f"Write one of {', '.join(skeleton_names())} as 'skeleton'", place, "unknown-skeleton")
     roles = load_skeleton(motion.skeleton).roles
     joints = {roles[name]: motion.positions[:, number] for number, name in enumerate(motion.joint_names) if name in roles}
     if "neck" not in joints and {"shoulder.L", "shoulder.R"} <= joints.keys():

@@ -84,11 +84,11 @@ def _first_guess(rig: Rig, measures: Measures, hinges: list[Hinge], body: Body, 
     pelvis, chest = body.pelvis @ measures.pelvis.T, body.chest @ measures.chest.T
     given = {"pelvis": pelvis}
     for number, bone in enumerate(rig.chain("spine"), 1):
-        given[rig.roles[bone]] = _between(pelvis, chest, number / len(rig.chain("spine")))
+        given[rig.roles[bone]] = between(pelvis, chest, number / len(rig.chain("spine")))
     if head is not None:
         given["head"] = head
         for number, bone in enumerate(rig.chain("neck"), 1):
-            given[rig.roles[bone]] = _between(chest, head, number / (len(rig.chain("neck")) + 1))
+            given[rig.roles[bone]] = between(chest, head, number / (len(rig.chain("neck")) + 1))
     for side, turns in feet.items():
         given |= {f"foot.{side}": turns.foot, f"toe.{side}": turns.toes}
     limbs = {f"{bone}.{side}": (f"{start}.{side}", f"{end}.{side}") for side in "LR" for bone, start, end in (
@@ -127,7 +127,7 @@ def _twist(axis: np.ndarray, lower: np.ndarray, bend: np.ndarray, fps: float) ->
     return Rotation.from_rotvec(axis * np.arctan2(here[:, 1], here[:, 0])[:, None]).as_matrix()
 
 
-def _between(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
-    """Turns [T,3,3] a share of the way from `start` to `end`."""
+def between(start: np.ndarray, end: np.ndarray, share: np.ndarray | float) -> np.ndarray:
+    """Turns [T,3,3] a share of the way from `start` to `end`; a number, or one for each frame."""
     step = Rotation.from_matrix(end @ np.swapaxes(start, -1, -2)).as_rotvec()
-    return Rotation.from_rotvec(share * step).as_matrix() @ start
+    return Rotation.from_rotvec(np.reshape(share, (-1, 1)) * step).as_matrix() @ start

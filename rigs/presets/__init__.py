@@ -10,13 +10,30 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 
-_SIDED = ("clavicle", "upper_arm", "forearm", "hand", "thigh", "shin", "foot", "toe")
-CHAIN_ROLES = ("spine", "neck")
+CHAIN_ROLES = ("spine", "neck", "tail")
 """Roles that take a list of bones, from the pelvis outwards."""
 
-HUMAN_ROLES = ("pelvis", *CHAIN_ROLES, "head", *(f"{role}.{side}" for side in "LR" for role in _SIDED))
-NEEDED_ROLES = ("pelvis", *(f"{role}.{side}" for side in "LR" for role in _SIDED if role not in ("clavicle", "toe")))
+
+def _both(*parts: str) -> tuple[str, ...]:
+    return tuple(f"{part}.{side}" for side in "LR" for part in parts)
+
+
+HUMAN_ROLES = ("pelvis", "spine", "neck", "head", *_both("clavicle", "upper_arm", "forearm", "hand", "thigh", "shin", "foot", "toe"))
+NEEDED_ROLES = ("pelvis", *_both("upper_arm", "forearm", "hand", "thigh", "shin", "foot"))
 """Roles without which a human can't be fitted."""
+
+FRONT_LIMB = ("scapula", "upper_arm", "forearm", "metacarpus", "front_pastern", "front_hoof")
+HIND_LIMB = ("thigh", "shin", "metatarsus", "hind_pastern", "hind_hoof")
+"""A limb of four-legged animals from the trunk to the floor. The forearm ends at the carpus and the shin at the hock, also where one bone
+stands for the whole limb above; the pasterns of a paw are its toes, and its hooves their tips."""
+
+QUADRUPED_ROLES = ("pelvis", "spine", "neck", "head", "tail", *_both(*FRONT_LIMB, *HIND_LIMB))
+
+ROLES = {"human": HUMAN_ROLES, "quadruped": QUADRUPED_ROLES}
+"""Kind of character -> its roles."""
+
+NEEDED = {"human": NEEDED_ROLES, "quadruped": ("pelvis", *_both("forearm", "metacarpus", "shin", "metatarsus"))}
+"""Kind of character -> roles without which it can't be fitted."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +47,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class Preset:
-    """`roles` maps bone names to roles; bones of a list role are numbered from the pelvis outwards (`spine.0`)."""
+    """`kind` is a key of `ROLES`; `roles` maps bone names to roles; bones of a list role are numbered from the pelvis outwards (`spine.0`)."""
 
     name: str
     title: str
@@ -66,7 +83,9 @@ def read_preset(path: Path) -> Preset:
     for key, kind in (("title", str), ("kind", str), ("bones", dict)):
         if not isinstance(data.get(key), kind):
             raise ValueError(f"{path}: '{key}' is missing or of the wrong type. Write it as in the shipped presets.")
-    return Preset(path.stem, data["title"], data["kind"], _roles(data["bones"], path), _switches(data.get("switches", []), path))
+    if data["kind"] not in ROLES:
+        raise ValueError(f"{path}: 'kind' is {data['kind']!r}. Use one of: {', '.join(ROLES)}.")
+    return Preset(path.stem, data["title"], data["kind"], _roles(data["bones"], data["kind"], path), _switches(data.get("switches", []), path))
 
 
 def detect(bone_names: Iterable[str]) -> Preset | None:
@@ -76,14 +95,14 @@ def detect(bone_names: Iterable[str]) -> Preset | None:
     return max(fitting, key=lambda preset: len(preset.roles), default=None)
 
 
-def _roles(bones: dict, path: Path) -> dict[str, str]:
-    missing = [role for role in NEEDED_ROLES if role not in bones]
+def _roles(bones: dict, kind: str, path: Path) -> dict[str, str]:
+    missing = [role for role in NEEDED[kind] if role not in bones]
     if missing:
         raise ValueError(f"{path}: [bones] lacks {', '.join(missing)}. Name the bone that plays each part.")
     roles: dict[str, str] = {}
     for role, value in bones.items():
-        if role not in HUMAN_ROLES:
-            raise ValueError(f"{path}: [bones] has the unknown role {role!r}. Use one of: {', '.join(HUMAN_ROLES)}.")
+        if role not in ROLES[kind]:
+            raise ValueError(f"{path}: [bones] has the unknown role {role!r}. Use one of: {', '.join(ROLES[kind])}.")
         is_chain = role in CHAIN_ROLES
         if isinstance(value, list) != is_chain:
             raise ValueError(f"{path}: [bones] {role!r} must be {'a list of bone names' if is_chain else 'one bone name'}. Rewrite it so.")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fitting import quadruped
 from tests.programs.places import DEMO_WHEEL
 
 HERE = Path(__file__).parent
@@ -21,3 +22,10 @@ def test_keys_play_in_blender(blender_program, tmp_path: Path):
 @pytest.mark.parametrize("bpy_python", [DEMO_WHEEL], indirect=True)  # generating takes long; keys_play.py covers the versions
 def test_a_fit_plays_on_rigifys_full_human(bpy_python, backend_python: Path, walk_file: Path, tmp_path: Path):
     assert "the full human walks" in bpy_python.run(HERE / "full_human.py", backend_python, walk_file, tmp_path).stdout
+
+
+@pytest.mark.parametrize("bpy_python", [DEMO_WHEEL], indirect=True)
+def test_an_animals_fit_plays_on_quadrupeds(bpy_python, backend_python: Path, tmp_path: Path):
+    _, rig = quadruped.horse(tmp_path)
+    motion = quadruped.motion_of(quadruped.walk(rig)[0]).save(tmp_path / "walk.npz")
+    assert "the animal walks" in bpy_python.run(HERE / "animal.py", backend_python, motion, tmp_path).stdout

@@ -76,7 +76,7 @@ def test_joints_are_put_back_on_their_sides():
 def test_an_animal_has_its_sides_beside_the_way_from_tail_to_neck():
     horse = load_skeleton("ap10k")
     places = {"tail_root": (0, 1, 1.3), "neck": (0, 0, 1.3), "nose": (0, -0.5, 1.6), "eye": (0.1, -0.3, 1.7), "shoulder": (0.2, 0, 1.2),
-              "elbow": (0.2, 0, 0.7), "front_foot": (0.2, 0, 0), "hip": (0.2, 1, 1.2), "knee": (0.2, 1, 0.6), "back_foot": (0.2, 1, 0)}
+              "carpus": (0.2, 0, 0.7), "front_foot": (0.2, 0, 0), "hip": (0.2, 1, 1.2), "hock": (0.2, 1, 0.6), "back_foot": (0.2, 1, 0)}
     roles = [horse.roles[name].partition(".") for name in horse.joints]
     points = np.array([np.array(places[part]) * [{"L": 1, "R": -1, "": 1}[side], 1, 1] for part, _, side in roles])[None].repeat(30, 0)
     assert np.array_equal(with_sides_kept(points, horse, FPS), points)

@@ -5,15 +5,21 @@ from pathlib import Path
 import pytest
 
 from rigs import detect, load_preset, preset_names
-from rigs.presets import HUMAN_ROLES, NEEDED_ROLES, read_preset
+from rigs.presets import NEEDED, NEEDED_ROLES, ROLES, read_preset
+
+OPTIONAL = {"human": set(), "quadruped": {"scapula", "upper_arm", "thigh", "front_hoof", "hind_hoof", "tail"}}
+"""Parts that a shipped preset may lack because its armature does."""
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_shipped_presets_name_every_part_of_a_human(name: str):
+def test_shipped_presets_name_every_part_of_a_body(name: str):
     preset = load_preset(name)
+    parts = {role.split(".")[0] for role in preset.roles.values()}
     assert preset.title
-    assert set(NEEDED_ROLES) <= set(preset.roles.values())
-    assert {role.split(".")[0] for role in preset.roles.values()} == {role.split(".")[0] for role in HUMAN_ROLES}
+    assert set(NEEDED[preset.kind]) <= set(preset.roles.values())
+    assert parts | OPTIONAL[preset.kind] == {role.split(".")[0] for role in ROLES[preset.kind]}
+    sides = {side: {role[:-2] for role in preset.roles.values() if role.endswith(side)} for side in (".L", ".R")}
+    assert sides[".L"] == sides[".R"]
 
 
 def test_detect_finds_the_preset_by_bone_names():
@@ -41,6 +47,8 @@ BONES = "\n".join(f'"{role}" = "{role}"' for role in NEEDED_ROLES)
     ("title = ", "not a TOML file"),
     ('title = "A"\n[bones]\npelvis = "hips"', "'kind'"),
     ('title = "A"\nkind = "human"\n[bones]\npelvis = "hips"', r"lacks upper_arm\.L"),
+    ('title = "A"\nkind = "quadruped"\n[bones]\npelvis = "hips"', r"lacks forearm\.L, metacarpus\.L"),
+    ('title = "A"\nkind = "centaur"\n[bones]\npelvis = "hips"', "'kind' is 'centaur'.*human, quadruped"),
     (f'title = "A"\nkind = "human"\n[bones]\n{BONES}\nwing = "w"', "unknown role 'wing'"),
     (f'title = "A"\nkind = "human"\n[bones]\n{BONES}\nspine = "w"', "'spine' must be a list"),
     (f'title = "A"\nkind = "human"\n[bones]\n{BONES}\nhead = ["w"]', "'head' must be one"),

@@ -1,0 +1,38 @@
+"""A human's fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backend.fitting.kinematics import Rig
+from backend.fitting.limits import hinges
+from backend.fitting.measures import measure
+from backend.fitting.objects import place_objects
+from backend.fitting.plan import Plan, stiffness
+from backend.fitting.source import read_body
+from backend.fitting.targets import build_targets
+from backend.motion.motion3d import Motion3D
+
+REST_SIGMA = {"pelvis": np.inf, "spine": 0.6, "neck": 0.6, "head": 1.0, "clavicle": 0.35, "upper_arm": 2.0, "forearm": 2.0,
+              "hand": 0.3, "thigh": 2.0, "shin": 2.0, "foot": 1.0, "toe": 0.5}
+TWIST_SIGMA = {"clavicle": 0.3, "upper_arm": 1.0, "forearm": 0.3, "thigh": 0.7, "shin": 0.15, "neck": 0.6, "spine": 0.6}
+"""See `plan.stiffness`."""
+
+
+def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
+    """What to solve for a human's motion. Raises KineliftError naming `place` for a motion that can't be used."""
+    measures = measure(rig)
+    body = read_body(motion, place, measures.ankle / measures.leg)
+    scale = measures.leg / body.leg
+    bends = hinges(rig)
+    objects = motion.object_positions if motion.object_positions is not None else np.zeros((motion.frames, 0, 3))
+    return Plan(
+        rig=rig,
+        targets=build_targets(rig, measures, bends, body, scale),
+        hinges=bends,
+        stiffness=stiffness(rig, motion.fps, REST_SIGMA, TWIST_SIGMA),
+        scale=scale,
+        points={name: (measures.bones[name], measures.joints[name]) for name in measures.joints},
+        finish=lambda world, heads: world,
+        objects=lambda reached: place_objects(body, objects, {side: reached[f"wrist.{side}"] for side in "LR"}, scale),
+    )

@@ -1,0 +1,51 @@
+"""What a kind of character brings to a fit: all that `fit_motion` needs to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.fitting.kinematics import Rig
+from backend.fitting.limits import Hinge
+from backend.fitting.solver import Stiffness
+from backend.fitting.targets import Targets
+
+
+@dataclass(frozen=True)
+class Plan:
+    """rounds: shares of the points' weights with which to solve, one after the other, and damping: of their first steps; rig: the bones that are solved, in the order of the whole rig; scale: metres of the armature for a metre of the motion;
+    points: target role -> bone and its point [3] at rest, whose way is the fit's; finish: world turns [T,N,3,3] and heads [T,N,3] of the
+    solved bones -> world turns of all; objects: reached positions by role [T,3] -> where the objects go [T,K,3]."""
+
+    rig: Rig
+    targets: Targets
+    hinges: list[Hinge]
+    stiffness: Stiffness
+    scale: float
+    points: dict[str, tuple[int, np.ndarray]]
+    finish: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    objects: Callable[[dict[str, np.ndarray]], np.ndarray]
+    rounds: tuple[float, ...] = (1.0,)
+    damping: float = 1e-3
+
+
+def stiffness(rig: Rig, fps: float, rest: dict[str, float], twist: dict[str, float]) -> Stiffness:
+    """How stiff each bone is. rest, twist: part of the body -> radians a joint is away from rest without being odd, and the same about
+    the bone itself; a part that is not there is 1 away, and free."""
+    parts = [role.split(".")[0] for role in rig.roles]
+    return Stiffness(
+        rest=np.array([rest.get(part, 1.0) ** -2.0 for part in parts]),
+        twist=np.array([twist.get(part, np.inf) ** -2.0 for part in parts]),
+        smooth=np.full(rig.bones, (fps / SPEED_SIGMA) ** 2),
+        sideways=SIDEWAYS_SIGMA**-2,
+        backwards=BACKWARDS_SIGMA**-2,
+        slack=float(SLACK),
+    )
+
+
+SPEED_SIGMA = 12.0
+"""Radians a second a joint usually turns."""
+
+SIDEWAYS_SIGMA, BACKWARDS_SIGMA, SLACK = 0.03, 0.005, np.radians(2.0)

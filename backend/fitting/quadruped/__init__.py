@@ -1,0 +1,1 @@
+"""The part of a fit that knows four-legged animals."""

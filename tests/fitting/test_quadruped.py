@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from backend.errors import KineliftError
+from backend.fitting.fit import fit_motion
+from backend.fitting.kinematics import Rig, forward, load_rig
+from backend.fitting.quadruped.rest import hinges, read_rest
+from tests.fitting import human
+from tests.fitting.quadruped import HEIGHT, armature_file, horse, joints_of, motion_of, pose, prance, walk
+from tests.fitting.test_fit import fit, fitted_joints, turns_of
+
+FEET = [f"{pair}_foot.{side}" for pair in ("front", "back") for side in "LR"]
+
+
+def wrong_way(rig: Rig, turns: np.ndarray) -> float:
+    """Degrees that any joint bends against the anatomy."""
+    return -min(np.degrees(hinge.flexion(turns)).min() for hinge in hinges(rig, read_rest(rig)))
+
+
+def fastest(turns: np.ndarray) -> float:
+    """Degrees a frame that any bone turns against its carrier."""
+    return float(np.degrees(Rotation.from_matrix((turns[1:] @ np.swapaxes(turns[:-1], -1, -2)).reshape(-1, 3, 3)).magnitude()).max())
+
+
+def test_a_motion_posed_on_the_rig_is_recovered(tmp_path: Path):
+    armature, rig = horse(tmp_path)
+    world, heads = prance(rig)
+    joints = joints_of(rig, world, heads)
+    result = fit(motion_of(joints), armature, tmp_path)
+    assert float(result["scale"]) == pytest.approx(1, abs=0.02)
+    for role, found in fitted_joints(result).items():
+        if role in joints:
+            assert np.linalg.norm(found - joints[role], axis=-1).mean() < 0.02 * HEIGHT, role
+    _, fitted = forward(rig, turns_of(rig, result), result["root_positions"])
+    hidden = [rig.index[f"{part}.{side}"] for part in ("upper_arm", "forearm", "shin", "front_pastern", "hind_pastern") for side in "LR"]
+    missed = np.linalg.norm(fitted[:, hidden] - heads[:, hidden], axis=-1)
+    assert missed.mean() < 0.04 * HEIGHT
+    assert wrong_way(rig, turns_of(rig, result)) < 1
+    assert fastest(turns_of(rig, result)) < 40
+
+
+def test_the_head_goes_along(tmp_path: Path):
+    armature, rig = horse(tmp_path)
+    world, heads = prance(rig)
+    result = fit(motion_of(joints_of(rig, world, heads)), armature, tmp_path)
+    fitted, _ = forward(rig, turns_of(rig, result), result["root_positions"])
+    head = rig.index["head"]
+    away = Rotation.from_matrix(fitted[:, head] @ np.swapaxes(world[:, head], -1, -2)).magnitude()
+    assert np.degrees(away).mean() < 10
+    look = fitted[:, head] @ rig.direction(head), world[:, head] @ rig.direction(head)
+    assert np.corrcoef(look[0][:, 0], look[1][:, 0])[0, 1] > 0.98, "it looks left and right with the motion's"
+
+
+def test_standing_hooves_keep_their_place_on_another_body(tmp_path: Path):
+    _, rig = horse(tmp_path)
+    joints, stands = walk(rig)
+    other = armature_file(tmp_path / "other.npz", scale=0.6, legs=0.9, trunk=1.15, width=0.8)
+    result = fit(motion_of(joints), other, tmp_path)
+    found = fitted_joints(result)
+    rest = read_rest(load_rig(other))
+    for number, foot in enumerate(FEET):
+        pair = "front" if "front" in foot else "hind"
+        on_floor = found[foot][stands[foot]]
+        assert np.abs(on_floor[:, 2] - rest.height(pair)).max() < 0.006, foot
+        assert found[foot][:, 2].max() > rest.height(pair) + 0.04, "and it is lifted"
+        steps = np.linalg.norm(np.diff(found[foot][:, :2], axis=0), axis=-1)[stands[foot][1:] & stands[foot][:-1]]
+        assert steps.mean() < 0.002, (foot, number)
+    assert wrong_way(load_rig(other), turns_of(load_rig(other), result)) < 1
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10**6), scale=st.floats(0.1, 5), yaw=st.floats(-3, 3), legs=st.floats(0.7, 1.2), trunk=st.floats(0.8, 1.3),
+       width=st.floats(0.6, 1.4), front=st.floats(0.9, 1.1))
+def test_any_proportions_stand_on_the_floor_and_bend_the_right_way(tmp_path_factory, seed, scale, yaw, legs, trunk, width, front):
+    folder = tmp_path_factory.mktemp("rigs")
+    _, rig = horse(folder)
+    joints, stands = walk(rig, frames=25)
+    rolls = np.random.default_rng(seed).uniform(-3, 3, 40)
+    other = load_rig(armature_file(folder / "other.npz", scale, rolls, yaw, legs=legs, trunk=trunk, width=width, front_legs=front))
+    result = fit(motion_of(joints), folder / "other.npz", folder)
+    turns = turns_of(other, result)
+    assert wrong_way(other, turns) < 1
+    assert fastest(turns) < 60
+    size = scale * legs
+    for foot in FEET:
+        heights = fitted_joints(result)[foot][stands[foot]][:, 2] / size
+        assert np.ptp(heights) < 0.03
+    world, heads = forward(other, turns, result["root_positions"])
+    tails = heads + np.einsum("tnij,nj->tni", world, other.tails - other.heads)
+    hooves = [other.index[f"{pair}_hoof.{side}"] for pair in ("front", "hind") for side in "LR"]
+    assert min(tails[:, hooves, 2].min(), heads[:, hooves, 2].min()) > -0.03 * size
+
+
+def test_rolls_change_nothing(tmp_path: Path):
+    armature, rig = horse(tmp_path)
+    motion = motion_of(joints_of(rig, *prance(rig, frames=15)))
+    plain = fit(motion, armature, tmp_path)
+    rolled = fit(motion, armature_file(tmp_path / "rolled.npz", rolls=np.linspace(-3, 3, 40)), tmp_path)
+    np.testing.assert_allclose(rolled["fitted_positions"], plain["fitted_positions"], atol=1e-4)
+
+
+@pytest.mark.parametrize("without", [("scapula",), ("upper_arm",), ("scapula", "upper_arm", "thigh"), ("front_hoof", "hind_hoof"),
+                                     ("tail",), ("head",), ("neck", "head", "tail"), ("spine",),
+                                     ("front_pastern", "front_hoof", "hind_pastern", "hind_hoof")])
+def test_rigs_without_optional_bones_fit(tmp_path: Path, without: tuple[str, ...]):
+    _, rig = horse(tmp_path)
+    joints = joints_of(rig, *prance(rig, frames=20))
+    bare = armature_file(tmp_path / "bare.npz", without=without)
+    result = fit(motion_of(joints), bare, tmp_path)
+    found = fitted_joints(result)
+    missed = [np.linalg.norm(found[f"{joint}.{side}"] - joints[f"{joint}.{side}"], axis=-1).mean() for joint in ("carpus", "hock") for side in "LR"]
+    assert np.mean(missed) < 0.1 * HEIGHT  # what a longer bone counts as shoulder or foot lies elsewhere
+    assert wrong_way(load_rig(bare), turns_of(load_rig(bare), result)) < 1
+
+
+def test_limbs_that_the_motion_bends_backwards_are_bent_the_right_way(tmp_path: Path):
+    armature, rig = horse(tmp_path)
+    joints = joints_of(rig, *prance(rig, frames=30))
+    noise = np.random.default_rng(3)
+    for side in "LR":
+        for top, middle, foot in (("shoulder", "carpus", "front_foot"), ("hip", "hock", "back_foot")):
+            straight = 0.6 * joints[f"{top}.{side}"] + 0.4 * joints[f"{foot}.{side}"]
+            wrong = 0.03 if middle == "carpus" else -0.03
+            joints[f"{middle}.{side}"] = straight + [0, wrong, 0] + 0.01 * noise.standard_normal((30, 3))
+    result = fit(motion_of(joints), armature, tmp_path)
+    assert wrong_way(rig, turns_of(rig, result)) < 1
+    assert fastest(turns_of(rig, result)) < 40
+
+
+def test_the_tail_follows_through(tmp_path: Path):
+    armature, rig = horse(tmp_path)
+    still = np.repeat(rig.heads[:1], 90, axis=0)
+    turn = np.zeros((90, 3))
+    turn[:, 2] = 0.8 * np.clip((np.arange(90) - 20) / 8, 0, 1)
+    result = fit(motion_of(joints_of(rig, *pose(rig, {"pelvis": turn}, still))), armature, tmp_path)
+    world, _ = forward(rig, turns_of(rig, result), result["root_positions"])
+    tip, body = world[:, rig.index["tail.1"]] @ [0.0, 1.0, 0.0], world[:, 0] @ [0.0, 1.0, 0.0]
+    angle = np.degrees(np.unwrap(np.arctan2(tip[:, 0], tip[:, 1]) - np.arctan2(body[:, 0], body[:, 1])))
+    assert np.abs(angle[5:18]).max() < 2, "a still tail is still"
+    assert np.abs(angle[20:30]).max() > 5, "it stays behind"
+    behind = np.sign(angle[24])
+    assert (behind * angle[28:60]).min() < -0.5, "and swings over"
+    assert np.abs(angle[-5:]).max() < 3, "until it rests"
+
+
+def test_objects_are_scaled_with_the_animal(tmp_path: Path):
+    _, rig = horse(tmp_path)
+    joints, _ = walk(rig, frames=10)
+    ball = np.tile([1.0, 2.0, 0.5], (10, 1, 1))
+    result = fit(motion_of(joints, object_names=["Ball"], object_positions=ball), armature_file(tmp_path / "half.npz", scale=0.5), tmp_path)
+    np.testing.assert_allclose(result["object_positions"], float(result["scale"]) * ball, atol=1e-6)
+    assert float(result["scale"]) == pytest.approx(0.5, rel=0.1)
+
+
+def test_a_single_frame_fits(tmp_path: Path):
+    armature, rig = horse(tmp_path)
+    result = fit(motion_of(joints_of(rig, *pose(rig, {}, rig.heads[:1]))), armature, tmp_path)
+    assert result["mean_error"] < 0.01 * HEIGHT
+
+
+def test_errors_name_file_and_remedy(tmp_path: Path):
+    armature, rig = horse(tmp_path)
+    motion = motion_of(joints_of(rig, *pose(rig, {}, rig.heads[:1])))
+    path = motion.save(tmp_path / "motion.npz")
+    report = lambda fraction, message: None  # noqa: E731
+    person, body = human.human(tmp_path)[0].rename(tmp_path / "person.npz"), human.human(tmp_path)[1]
+    with pytest.raises(KineliftError, match="motion of a quadruped.*armature is that of a human") as caught:
+        fit_motion(path, person, tmp_path / "fit.npz", report)
+    assert caught.value.place == str(path)
+    dance = human.motion_of(human.joints_of(body, *human.dance(body, frames=3))).save(tmp_path / "dance.npz")
+    armature_file(armature)
+    with pytest.raises(KineliftError, match="motion of a human.*armature is that of a quadruped"):
+        fit_motion(dance, armature, tmp_path / "fit.npz", report)
+    with pytest.raises(KineliftError, match=r"no bone plays metatarsus\.L"):
+        fit_motion(path, armature_file(tmp_path / "lame.npz", without=("metatarsus",)), tmp_path / "fit.npz", report)
+    motion.joint_names[5] = "Wing"
+    with pytest.raises(KineliftError, match=r"no joint for shoulder\.L"):
+        fit_motion(motion.save(tmp_path / "few.npz"), armature, tmp_path / "fit.npz", report)
+    with np.load(armature) as data:
+        arrays = {key: data[key] for key in data.files}
+    np.savez(tmp_path / "centaur.npz", **arrays | {"kind": np.array("centaur")})
+    with pytest.raises(KineliftError, match="'kind' is 'centaur'"):
+        fit_motion(path, tmp_path / "centaur.npz", tmp_path / "fit.npz", report)
