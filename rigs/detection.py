@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .biped import Body, find_biped
 from .bones import Bones
@@ -86,7 +87,7 @@ def _links(roles: Iterable[str]) -> list[tuple[str, str]]:
     pairs = []
     for line in lines:
         there = [role for role in line if role in roles]
-        pairs += zip(there, there[1:], strict=False)
+        pairs += pairwise(there)
     return pairs
 
 

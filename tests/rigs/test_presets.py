@@ -29,7 +29,7 @@ def test_a_preset_fits_its_own_bones_and_not_where_one_is_missing(name: str):
     assert mapping is not None
     assert set(mapping.roles) == set(names)
     assert not mapping.missing
-    hand = next(bone for bone, role in preset.roles.items() if role == "hand.L") if preset.kind == "human" else [*preset.roles][0]
+    hand = next(bone for bone, role in preset.roles.items() if role == "hand.L") if preset.kind == "human" else next(iter(preset.roles))
     assert preset.on(set(names) - {example + hand}) is None
 
 
