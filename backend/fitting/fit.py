@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.fitting.ends import with_ends
 from backend.fitting.kinematics import Rig, bone_quaternions, forward, load_rig
 from backend.fitting.limits import hinges
 from backend.fitting.measures import measure
@@ -39,7 +40,7 @@ def fit_motion(motion_path: Path | str, armature_path: Path | str, out_path: Pat
     """
     report(0.0, "Reading the motion")
     motion = Motion3D.load(motion_path)
-    rig = load_rig(armature_path)
+    rig = with_ends(load_rig(armature_path))
     measures = measure(rig)
     body = read_body(motion, str(motion_path), measures.ankle / measures.leg)
     scale = measures.leg / body.leg
