@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import bpy
@@ -9,7 +10,7 @@ import bpy
 from ...backend.errors import KineliftError, write_error
 from ...rigs import Detection, Doubt, Mapping, Preset, detect, load_preset, preset_names, read_preset, write_preset
 from ...rigs.detection import DOUBTFUL, PRESET
-from ...rigs.presets import CHAIN_ROLES, ROLES, Switch, numbered
+from ...rigs.presets import CHAIN_ROLES, NEEDED, ROLES, Switch, numbered
 from ..runtime.location import user_folder
 from ..scene.armatures import bones_of
 
@@ -106,9 +107,29 @@ def mapping_of(armature: bpy.types.Object, preset_name: str | None) -> Mapping:
     return found.mapping
 
 
-def doubtful(part: bpy.types.PropertyGroup, kind: str) -> bool:
-    """Whether a row of the table wants the user's eye."""
-    return bool(part.doubt) or (bool(part.bone) and part.certainty < DOUBTFUL)
+def remark(armature: bpy.types.Object, notes: Iterable[str]) -> None:
+    """Keeps on the armature object what can't be keyed there, for the panel to show."""
+    armature.kinelift_rig.notes.clear()
+    for note in notes:
+        armature.kinelift_rig.notes.add().name = note
+
+
+def doubt_of(part: bpy.types.PropertyGroup, kind: str) -> str:
+    """Why a row of the table wants the user's eye; empty when it doesn't."""
+    if not part.bone:
+        return "no bone plays this part" if part.name in NEEDED[kind] else ""
+    return part.doubt or ("another bone may play this part as well" if part.certainty < DOUBTFUL else "")
+
+
+def shown_rows(rig: bpy.types.PropertyGroup) -> list[bool]:
+    """For each row whether the table shows it: of a list role the bones and one more to fill."""
+    shown, free = [], set()
+    for part in rig.parts:
+        chain = part.name.split(".")[0]
+        shown.append(bool(part.bone) or chain not in CHAIN_ROLES or chain not in free)
+        if not part.bone:
+            free.add(chain)
+    return shown
 
 
 def save_preset(armature: bpy.types.Object, title: str, replace: bool) -> Path:

@@ -17,7 +17,7 @@ from ..runtime.process import BackendProcess
 from ..scene.armatures import describe, write_armature_file
 from ..scene.empties import COMPANION_OF, key_object, radius_of
 from ..scene.keying import apply_fit
-from .mappings import mapping_of
+from .mappings import mapping_of, remark
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ def read_target(armature: bpy.types.Object, preset: str | None) -> Target:
     """Writes the armature file. Raises KineliftError when the armature can't be a target: before any long work."""
     mapping = mapping_of(armature, preset)
     description = describe(armature, mapping)
+    remark(armature, description.notes)
     file = write_armature_file(new_job_folder("fit") / "armature.npz", description)
     return Target(armature.name, description.mapping, description.notes, file)
 
