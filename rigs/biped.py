@@ -22,8 +22,8 @@ LOOKED_AT = 8
 HEADLESS = 4.0
 """Cost of a body without a head, looked for in the likeliest bodies only."""
 
-SURE = 0.9
-"""Certainty of what has no rival."""
+SURE, UNSURE = 0.9, 0.5
+"""Certainty of what has no rival, and of what could as well be the bone beside it."""
 
 LOWEST_BALL = 0.4
 """In leg lengths: a bone that starts further than this from the ankle is the end of the toes."""
@@ -81,6 +81,8 @@ def find_biped(bones: Bones, hints: Sequence[Hint]) -> Body | None:
                         default=math.inf)
             for side in "LR":
                 certainty[f"{part}.{side}"] = SURE - 0.6 * math.exp(-(rival - cost) / 1.5)
+    if "neck.1" in roles and not bones.children[roles["head"]]:  # it may be the end of the head, and the bone before it the head
+        certainty["head"] = certainty[f"neck.{sum(role.startswith('neck.') for role in roles) - 1}"] = UNSURE
     certainty |= {role: certainty[role.replace("clavicle", "upper_arm")] for role in roles if role.startswith("clavicle.")}
     return Body(roles, certainty, doubts, cost)
 
