@@ -90,6 +90,13 @@ def test_with_odd_proportions_a_mistake_is_doubted(character, legs: float, arms:
     assert not mistaken or found.doubts
 
 
+def test_short_legs_and_split_limbs_are_found():
+    body = bodies.with_split_limbs(bodies.with_twists(bodies.human()))
+    bodies.with_proportions(body, 0.8, 1.0, 1.0)
+    bones, names = bodies.bones_of(body, random.Random(1))
+    assert not wrong(detect(bones), names, body)
+
+
 @few
 @given(character=characters(), posture=st.floats(0, 1), style=st.sampled_from(sorted(STYLES)), turn=turns, loose=st.booleans())
 def test_names_of_any_style_are_understood(character, posture: float, style: str, turn, loose: bool):
