@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_target(parser: argparse.ArgumentParser, required: bool) -> None:
     parser.add_argument("--blend", type=Path, required=required, help="the scene to work in; an empty one without it")
     parser.add_argument("--target", required=required, help="name of the armature object in it that is to move")
-    parser.add_argument("--preset", help="name of a rig preset; chosen by the bones' names without it")
+    parser.add_argument("--preset", help="name of a rig preset; the bones are detected without it")
     parser.add_argument("--python", type=Path, help=f"the backend's Python; else {PYTHON_VARIABLE}, else the preferences")
 
 
@@ -155,7 +155,10 @@ def _armature(scene: bpy.types.Scene, name: str) -> bpy.types.Object:
 
 
 def _target(arguments: argparse.Namespace) -> retargeting.Target:
-    return retargeting.read_target(_armature(bpy.context.scene, arguments.target), arguments.preset)
+    target = retargeting.read_target(_armature(bpy.context.scene, arguments.target), arguments.preset)
+    for note in target.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return target
 
 
 def _run(title: str, steps: Steps):

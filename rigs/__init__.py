@@ -1,6 +1,9 @@
-"""Skeletons and rig presets: data in TOML files, read with the standard library alone."""
+"""Skeletons and rig presets: data in TOML files, read with the standard library alone; and finding a rig's parts."""
 
-from .presets import Preset, detect, load_preset, preset_names
+from .bones import Bones
+from .detection import Detection, Doubt, detect
+from .presets import Mapping, Preset, load_preset, preset_names, read_preset, write_preset
 from .skeletons import Skeleton, load_skeleton, read_skeleton, skeleton_names
 
-__all__ = ["Preset", "Skeleton", "detect", "load_preset", "load_skeleton", "preset_names", "read_skeleton", "skeleton_names"]
+__all__ = ["Bones", "Detection", "Doubt", "Mapping", "Preset", "Skeleton", "detect", "load_preset", "load_skeleton", "preset_names",
+           "read_preset", "read_skeleton", "skeleton_names", "write_preset"]

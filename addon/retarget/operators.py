@@ -1,12 +1,13 @@
-"""Operators on takes: play, apply, remove."""
+"""Operators on takes: play, apply, remove; and on the target's mapping: detect, save."""
 
 import bpy
-from bpy.props import IntProperty
+from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from ..runtime import session
 from ..runtime.operator import JobOperator, reports_errors
-from ..scene import takes
-from . import steps
+from ..scene import compat, takes
+from . import mappings, steps
+from .properties import refresh_presets
 
 
 class KINELIFT_OT_apply_take(JobOperator, bpy.types.Operator):
@@ -39,7 +40,7 @@ class KINELIFT_OT_apply_take(JobOperator, bpy.types.Operator):
         if take is not None:
             takes.frame_take(scene, take)
         takes.play(bpy.context)
-        return f"{name} is on {armature.name}"
+        return ". ".join([f"{name} is on {armature.name}", *target.notes])
 
 
 class KINELIFT_OT_play_take(bpy.types.Operator):
@@ -76,4 +77,60 @@ class KINELIFT_OT_remove_take(bpy.types.Operator):
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((KINELIFT_OT_apply_take, KINELIFT_OT_play_take, KINELIFT_OT_remove_take))
+class TargetOperator:
+    """Mix in before bpy.types.Operator: needs a target armature."""
+
+    @classmethod
+    def poll(cls, context):
+        if context.scene.kinelift_retarget.target is None:
+            cls.poll_message_set("Choose a target armature first")
+            return False
+        return True
+
+
+class KINELIFT_OT_detect_bones(TargetOperator, bpy.types.Operator):
+    """Find which bone of the target plays which part, by the chosen preset or, with Automatic, by names and shape.
+    What was corrected in the table is replaced"""
+
+    bl_idname = "kinelift.detect_bones"
+    bl_label = "Detect Bones"
+    bl_options = {"UNDO"}
+
+    @reports_errors
+    def execute(self, context):
+        settings = context.scene.kinelift_retarget
+        compat.refuse_linked(settings.target)
+        found = mappings.detect_mapping(settings.target, settings.preset_name)
+        mappings.store(settings.target, found, settings.preset_name)
+        mappings.remark(settings.target, ())
+        refresh_presets()
+        if found.doubts:
+            self.report({"WARNING"}, f"{found.mapping.title}; look at {len(found.doubts)} doubtful entries")
+        else:
+            self.report({"INFO"}, f"{found.mapping.title}: {len(found.mapping.roles)} bones")
+        return {"FINISHED"}
+
+
+class KINELIFT_OT_save_preset(TargetOperator, bpy.types.Operator):
+    """Save the target's mapping as a preset of your own, which is offered from then on and found by detection"""
+
+    bl_idname = "kinelift.save_preset"
+    bl_label = "Save as Preset"
+
+    title: StringProperty(name="Name", options={"SKIP_SAVE"})
+    replace: BoolProperty(name="Replace", description="Replace a preset of this name", options={"SKIP_SAVE"})
+
+    def invoke(self, context, event):
+        self.title = self.title or context.scene.kinelift_retarget.target.name
+        return context.window_manager.invoke_props_dialog(self)
+
+    @reports_errors
+    def execute(self, context):
+        path = mappings.save_preset(context.scene.kinelift_retarget.target, self.title, self.replace)
+        refresh_presets()
+        self.report({"INFO"}, f"Saved {path}")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((
+    KINELIFT_OT_apply_take, KINELIFT_OT_play_take, KINELIFT_OT_remove_take, KINELIFT_OT_detect_bones, KINELIFT_OT_save_preset))

@@ -4,7 +4,8 @@ import bpy
 
 from ..runtime import session
 from ..runtime.jobs import board
-from ..runtime.panel import SidebarPanel, split_properties
+from ..runtime.panel import SidebarPanel, draw_text, split_properties
+from .mappings import doubt_of, shown_rows
 
 
 class KINELIFT_UL_takes(bpy.types.UIList):
@@ -48,7 +49,62 @@ class KINELIFT_PT_retarget(SidebarPanel, bpy.types.Panel):
         column.enabled = not board.is_busy
         column.prop(settings, "target")
         column.prop(settings, "preset")
+        column.operator("kinelift.detect_bones", icon="VIEWZOOM")
+        if settings.target is not None and len(settings.target.kinelift_rig.parts):
+            self._draw_warning(layout, settings.target.kinelift_rig)
         layout.operator("kinelift.apply_take", icon="ARMATURE_DATA").index = -1
 
+    def _draw_warning(self, layout, rig):
+        count = sum(bool(doubt_of(part, rig.kind)) for part in rig.parts) + len(rig.doubts)
+        if count:
+            layout.label(text=f"{count} doubtful {'entry' if count == 1 else 'entries'} in Bones", icon="ERROR")
 
-register, unregister = bpy.utils.register_classes_factory((KINELIFT_UL_takes, KINELIFT_PT_takes, KINELIFT_PT_retarget))
+
+class KINELIFT_UL_bones(bpy.types.UIList):
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+        split = layout.split(factor=0.35)
+        split.label(text=_title(item.name))
+        row = split.row(align=True)
+        row.prop_search(item, "bone", data.id_data.data, "bones", text="", icon="BONE_DATA")
+        row.label(text="", icon="ERROR" if doubt_of(item, data.kind) else "BLANK1")
+
+    def filter_items(self, context, data, property):
+        return [self.bitflag_filter_item if is_shown else 0 for is_shown in shown_rows(data)], []
+
+
+class KINELIFT_PT_bones(SidebarPanel, bpy.types.Panel):
+    """The table of the target's bones, to look at and to correct."""
+
+    bl_label = "Bones"
+    bl_idname = "KINELIFT_PT_bones"
+    bl_parent_id = "KINELIFT_PT_retarget"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        target = context.scene.kinelift_retarget.target
+        return target is not None and len(target.kinelift_rig.parts)
+
+    def draw(self, context):
+        layout, rig = self.layout, context.scene.kinelift_retarget.target.kinelift_rig
+        layout.enabled = not board.is_busy
+        layout.label(text=rig.title)
+        layout.template_list("KINELIFT_UL_bones", "", rig, "parts", rig, "part_index", rows=8)
+        if 0 <= rig.part_index < len(rig.parts):
+            part = rig.parts[rig.part_index]
+            doubt = doubt_of(part, rig.kind)
+            if doubt:
+                draw_text(layout.column(align=True), f"{_title(part.name)}: {doubt}", context)
+        for remark in (*rig.doubts, *rig.notes):
+            draw_text(layout.column(align=True), remark.name, context)
+        layout.operator("kinelift.save_preset", icon="FILE_TICK")
+
+
+def _title(role: str) -> str:
+    """A role as people read it: `upper_arm.L` -> `Upper Arm L`, `spine.0` -> `Spine 1`."""
+    part, _, rest = role.partition(".")
+    return f"{part.replace('_', ' ').title()} {int(rest) + 1 if rest.isdigit() else rest}".strip()
+
+
+register, unregister = bpy.utils.register_classes_factory((
+    KINELIFT_UL_takes, KINELIFT_PT_takes, KINELIFT_PT_retarget, KINELIFT_UL_bones, KINELIFT_PT_bones))

@@ -1,20 +1,32 @@
-"""Settings of the Retarget panel."""
+"""Settings of the Retarget panel, and the mapping that an armature object keeps."""
+
+import zlib
 
 import bpy
-from bpy.props import EnumProperty, PointerProperty
+from bpy.props import CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from ...rigs import load_preset, preset_names
+from .mappings import own_presets
 
 AUTOMATIC = "AUTOMATIC"
+OURS = {"LIBRARY_OVERRIDABLE"}
+LISTED = {"LIBRARY_OVERRIDABLE", "USE_INSERTION"}
+"""What a library override may change, so that an overridden armature keeps its mapping in the file."""
 
-_presets: list[tuple[str, str, str]] = []
+_presets: list[tuple[str, str, str, int]] = []
+
+
+def refresh_presets() -> None:
+    """Looks for the user's presets on the disk again. An item's number follows from its name: choices last when presets come."""
+    titles = {name: load_preset(name).title for name in preset_names()} | {name: preset.title for name, preset in own_presets()[0].items()}
+    _presets[:] = [(AUTOMATIC, "Automatic", "Find the bones by their names and by the shape of the skeleton", 0)]
+    _presets.extend((name, title, f"The preset {name}", zlib.crc32(name.encode()) >> 1 or 1) for name, title in titles.items())
 
 
 def _preset_items(self, context):
     """Blender needs the texts of a dynamic list to stay alive."""
     if not _presets:
-        _presets.append((AUTOMATIC, "Automatic", "Choose the preset by the names of the bones"))
-        _presets.extend((name, load_preset(name).title, f"The preset {name}") for name in preset_names())
+        refresh_presets()
     return _presets
 
 
@@ -34,11 +46,51 @@ class KineliftRetarget(bpy.types.PropertyGroup):
         return None if self.preset in ("", AUTOMATIC) else self.preset
 
 
+def _take_the_users_word(self, context) -> None:
+    self.certainty, self.doubt = 1.0, ""
+
+
+class KineliftPart(bpy.types.PropertyGroup):
+    """A row of the table; its name is the role."""
+
+    bone: StringProperty(name="Bone", description="The bone that plays this part", override=OURS, update=_take_the_users_word)
+    certainty: FloatProperty(name="Certainty", min=0, max=1, override=OURS)
+    doubt: StringProperty(name="Doubt", override=OURS)
+
+
+class KineliftSwitch(bpy.types.PropertyGroup):
+    """A custom property of the bone it is named after, and the value that lets the mapped bones drive the rig."""
+
+    property: StringProperty(name="Property", override=OURS)
+    value: FloatProperty(name="Value", override=OURS)
+
+
+class KineliftRemark(bpy.types.PropertyGroup):
+    """A sentence, its name, that concerns the whole rig."""
+
+
+class KineliftRig(bpy.types.PropertyGroup):
+    kind: StringProperty(name="Kind", override=OURS)
+    title: StringProperty(name="Title", description="Where the mapping comes from", override=OURS)
+    preset: StringProperty(name="Preset", description="The choice this mapping was made for; empty for Automatic", override=OURS)
+    parts: CollectionProperty(type=KineliftPart, override=LISTED)
+    part_index: IntProperty(name="Part", override=OURS)
+    switches: CollectionProperty(type=KineliftSwitch, override=LISTED)
+    doubts: CollectionProperty(type=KineliftRemark, override=LISTED)
+    notes: CollectionProperty(type=KineliftRemark, override=LISTED)
+
+
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(
+    (KineliftRetarget, KineliftPart, KineliftSwitch, KineliftRemark, KineliftRig))
+
+
 def register() -> None:
-    bpy.utils.register_class(KineliftRetarget)
+    _register_classes()
     bpy.types.Scene.kinelift_retarget = PointerProperty(type=KineliftRetarget)
+    bpy.types.Object.kinelift_rig = PointerProperty(type=KineliftRig, override=OURS)
 
 
 def unregister() -> None:
+    del bpy.types.Object.kinelift_rig
     del bpy.types.Scene.kinelift_retarget
-    bpy.utils.unregister_class(KineliftRetarget)
+    _unregister_classes()

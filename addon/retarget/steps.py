@@ -10,28 +10,33 @@ import bpy
 from ...backend.errors import KineliftError
 from ...backend.motion.files import read_npz
 from ...backend.service.protocol import FitParams
+from ...rigs import Mapping
 from ..runtime.jobs import Steps
 from ..runtime.location import new_job_folder
 from ..runtime.process import BackendProcess
 from ..scene.armatures import describe, write_armature_file
 from ..scene.empties import COMPANION_OF, key_object, radius_of
 from ..scene.keying import apply_fit
+from .mappings import mapping_of, remark
 
 
 @dataclass(frozen=True)
 class Target:
-    """An armature object by name, and what the backend needs to know of it."""
+    """An armature object by name, its mapping, what can't be keyed on it, and what the backend needs to know of it."""
 
     name: str
-    preset: str | None
+    mapping: Mapping
+    notes: tuple[str, ...]
     file: Path
 
 
 def read_target(armature: bpy.types.Object, preset: str | None) -> Target:
     """Writes the armature file. Raises KineliftError when the armature can't be a target: before any long work."""
-    description = describe(armature, preset)
+    mapping = mapping_of(armature, preset)
+    description = describe(armature, mapping)
+    remark(armature, description.notes)
     file = write_armature_file(new_job_folder("fit") / "armature.npz", description)
-    return Target(armature.name, preset, file)
+    return Target(armature.name, description.mapping, description.notes, file)
 
 
 def fit(backend: BackendProcess, motion_file: Path | str, target: Target) -> Steps[Path]:
@@ -47,7 +52,7 @@ def key_fit(fit_file: Path, target: Target, action_name: str, scene: bpy.types.S
         raise KineliftError(f"the armature {target.name!r} is no longer in the scene", "Choose an armature and apply the take again",
                             code="no-target")
     fit = read_npz(fit_file, "fit file", "Fit the motion again", "bad-fit", needed=("object_names", "object_positions", "fps"))
-    apply_fit(armature, fit_file, action_name, target.preset, scene.frame_start)
+    apply_fit(armature, fit_file, action_name, target.mapping, scene.frame_start)
     collection = armature.users_collection[0]
     for number, name in enumerate(fit["object_names"]):
         empty = key_object(f"{armature.name} {name}", fit["object_positions"][:, number], float(fit["fps"]), scene.frame_start,

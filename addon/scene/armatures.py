@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpy
@@ -10,8 +10,10 @@ import numpy as np
 
 from ...backend.errors import KineliftError
 from ...backend.motion.files import write_npz
-from ...rigs import Preset, detect, load_preset, preset_names
-from .probing import Carriers, find_carriers
+from ...rigs import Bones, Mapping, detect
+from ...rigs.presets import NEEDED
+from .limits import limitations
+from .probing import Carriers, causes_on, find_carriers
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,11 @@ class Description:
     """The mapped bones of an armature object, parents before children; world metres.
 
     parents [N]: the nearest mapped bone that carries this one, -1 for the root; heads, tails [N,3];
-    rotations [N,4] (w,x,y,z); origin [3]: the object's own place, where the rest pose stands.
+    rotations [N,4] (w,x,y,z); origin [3]: the object's own place, where the rest pose stands; notes: sentences on what
+    can't be keyed.
     """
 
-    preset: Preset
+    mapping: Mapping
     bone_names: list[str]
     roles: list[str]
     parents: np.ndarray
@@ -30,6 +33,7 @@ class Description:
     tails: np.ndarray
     rotations: np.ndarray
     origin: np.ndarray
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,33 +53,35 @@ class Placement:
         return (points - self.origin) @ self.turn / self.scale
 
 
-def choose_preset(armature: bpy.types.Object, preset_name: str | None = None) -> Preset:
-    """The named preset, or the one whose bones this armature has. Raises KineliftError when it doesn't fit."""
+def bones_of(armature: bpy.types.Object) -> Bones:
+    """The rest pose of an armature object, in its own space. Raises KineliftError for other objects."""
     if armature.type != "ARMATURE":
         raise KineliftError("this object is not an armature", "Choose an armature", armature.name, "bad-armature")
-    names = armature.data.bones.keys()
-    if preset_name is None:
-        preset = detect(names)
-        if preset is None:
-            titles = ", ".join(load_preset(name).title for name in preset_names())
-            raise KineliftError("none of the rig presets fits its bones", f"Use an armature of one of these kinds: {titles}",
-                                armature.name, "unknown-rig")
-        return preset
-    try:
-        preset = load_preset(preset_name)
-    except ValueError as error:
-        raise KineliftError(str(error).rstrip("."), "Choose a preset from the list", armature.name, "unknown-preset") from None
-    missing = [name for name in preset.roles if name not in names]
+    bones = armature.data.bones
+    number = {bone.name: index for index, bone in enumerate(bones)}
+    return Bones([bone.name for bone in bones], [number[bone.parent.name] if bone.parent else -1 for bone in bones],
+                 [tuple(bone.head_local) for bone in bones], [tuple(bone.tail_local) for bone in bones])
+
+
+def checked_mapping(armature: bpy.types.Object, mapping: Mapping | None = None) -> Mapping:
+    """The mapping, or without one what is detected. Raises KineliftError when it lacks a part or doesn't belong to the armature."""
+    bones = bones_of(armature)
+    if mapping is None:
+        mapping = detect(bones).mapping
+    if mapping.missing:
+        raise KineliftError(f"no bone is known for {', '.join(mapping.missing)}", "Give these parts their bones in the Retarget panel",
+                            armature.name, "unknown-rig")
+    missing = [name for name in mapping.roles if name not in bones.names]
     if missing:
-        raise KineliftError(f"the preset {preset.title} needs the bones {', '.join(missing)}",
-                            "Choose the preset that belongs to this armature", armature.name, "wrong-preset")
-    return preset
+        raise KineliftError(f"it has no bones {', '.join(missing)}, as {mapping.title} expects",
+                            "Detect the bones of this armature again, or choose the preset that belongs to it", armature.name, "wrong-preset")
+    return mapping
 
 
-def carriers_of(armature: bpy.types.Object, preset: Preset) -> Carriers:
-    """How the bones of a preset hang together in this armature."""
-    pelvis = next(name for name, role in preset.roles.items() if role == "pelvis")
-    return find_carriers(armature, list(preset.roles), pelvis, preset.switches)
+def carriers_of(armature: bpy.types.Object, mapping: Mapping) -> Carriers:
+    """How the mapped bones hang together in this armature; those that don't follow their channels and aren't needed are left out."""
+    needed = {mapping.bones[role] for role in NEEDED[mapping.kind]}
+    return find_carriers(armature, list(mapping.roles), mapping.bones["pelvis"], mapping.switches, set(mapping.roles) - needed)
 
 
 def placement(armature: bpy.types.Object) -> Placement:
@@ -91,25 +97,30 @@ def placement(armature: bpy.types.Object) -> Placement:
     return Placement(left @ right, float(scales.mean()), matrix[:3, 3])
 
 
-def describe(armature: bpy.types.Object, preset_name: str | None = None) -> Description:
+def describe(armature: bpy.types.Object, mapping: Mapping | None = None) -> Description:
     """Reads the mapped bones of an armature object in its unposed state; the scene is left as it was.
 
-    Bones outside the preset count as they are posed now. Raises KineliftError naming the object and the remedy.
+    Without a mapping the bones are detected. Bones outside it count as they are posed now. Raises KineliftError naming
+    the object and the remedy.
     """
-    preset = choose_preset(armature, preset_name)
+    mapping = checked_mapping(armature, mapping)
     place = placement(armature)
-    found = carriers_of(armature, preset)
+    found = carriers_of(armature, mapping)
+    left_out = [name for name in mapping.roles if name not in found.names]
+    mapping = replace(mapping, roles={name: role for name, role in mapping.roles.items() if name in found.names})
     lengths = np.array([armature.data.bones[name].length for name in found.names])
-    tails = found.heads + found.turns[:, :, 1] * lengths[:, None]
+    tails = found.heads + found.turns[:, :, 1] * (found.stretches * lengths)[:, None]
     return Description(
-        preset=preset,
+        mapping=mapping,
         bone_names=found.names,
-        roles=[preset.roles[name] for name in found.names],
+        roles=[mapping.roles[name] for name in found.names],
         parents=found.place_carriers,
         heads=place.to_world(found.heads),
         tails=place.to_world(tails),
         rotations=quaternions(place.turn @ found.turns),
         origin=place.origin,
+        notes=(*(f"{name!r} is moved by something else ({', '.join(causes_on(armature, name)) or 'no other mapped bone carries it'}) and gets no keys"
+                 for name in left_out), *limitations(armature, mapping)),
     )
 
 

@@ -20,9 +20,7 @@ def new_action(id_data: bpy.types.ID, name: str, slot_name: str) -> tuple[bpy.ty
 
     The Action that was there before stays in the file. Raises KineliftError when the data-block can't be animated now.
     """
-    if id_data.library is not None:
-        raise KineliftError("this is linked from another file and can't be animated", "Make a library override of it",
-                            id_data.name, "linked")
+    refuse_linked(id_data)
     data = id_data.animation_data_create()
     _leave_alone_while_tweaking(id_data)
     if data.action is not None:
@@ -35,6 +33,13 @@ def new_action(id_data: bpy.types.ID, name: str, slot_name: str) -> tuple[bpy.ty
     data.action = action
     data.action_slot = slot
     return action, _channelbag(action, slot)
+
+
+def refuse_linked(id_data: bpy.types.ID) -> None:
+    """Raises KineliftError for data of another file. A library override belongs to this one."""
+    if id_data.library is not None:
+        raise KineliftError("this is linked from another file and can't be animated",
+                            "Make it yours with Object > Library Override > Make, or append it", id_data.name, "linked")
 
 
 def _channelbag(action: bpy.types.Action, slot: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import bpy
@@ -11,8 +12,10 @@ from mathutils import Quaternion
 
 from ...backend.errors import KineliftError
 from ...backend.motion.files import read_npz
+from ...rigs import Mapping
 from . import compat
-from .armatures import Placement, carriers_of, choose_preset, placement, quaternions
+from .armatures import Placement, carriers_of, checked_mapping, placement, quaternions
+from .limits import free_components, held
 from .probing import Carriers, present, set_switches
 
 SLOT = "Kinelift"
@@ -40,57 +43,63 @@ def scene_fps(scene: bpy.types.Scene) -> float:
     return scene.render.fps / scene.render.fps_base
 
 
-def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str, preset_name: str | None = None,
+def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str, mapping: Mapping | None = None,
               frame_start: float = 1.0) -> bpy.types.Action:
     """Keys a fit file on an armature object, one key a scene frame, in a new Action.
 
-    Only the mapped bones get curves: rotations in their own rotation mode, the root also a location; the switches of
-    the preset are set and keyed once. The armature must be the one the fit was made for. Raises KineliftError.
+    Only the mapped bones get curves: rotations in their own rotation mode, the root also a location, but no channel that
+    is locked; the switches of
+    the mapping are set and keyed once. The armature must be the one the fit was made for. Raises KineliftError.
     """
     path = Path(fit_path)
     fit = _read_fit(path)
-    preset = choose_preset(armature, preset_name)
+    mapping = checked_mapping(armature, mapping)
     names = [str(name) for name in fit["bone_names"]]
-    if set(names) != set(preset.roles):
-        raise KineliftError(f"the fit was made for other bones than those of {preset.title}", "Fit the motion to this armature again",
+    if set(names) != set(mapping.roles):
+        raise KineliftError(f"the fit was made for other bones than those of {mapping.title}", "Fit the motion to this armature again",
                             str(path), "wrong-fit")
     place = placement(armature)
-    carriers = carriers_of(armature, preset)
+    carriers = carriers_of(armature, mapping)
     order = [names.index(name) for name in carriers.names]
     fps = scene_fps(bpy.context.scene)
     rotations = resample_rotations(fit["rotations"][:, order].astype(float), float(fit["fps"]), fps)
     root = resample(fit["root_positions"].astype(float), float(fit["fps"]), fps)
 
     channels: dict[Channel, np.ndarray] = {}
-    turns = basis_turns(carriers, place, rotations)
+    turns = basis_turns(carriers, place, rotations, [armature.pose.bones[name] for name in carriers.names])
     location = basis_location(carriers, place, root)
     for number, name in enumerate(carriers.names):
         bone = armature.pose.bones[name]
         if number == 0:
-            channels |= {(bone.path_from_id("location"), axis, name): location[:, axis] for axis in range(3)}
+            channels |= {(bone.path_from_id("location"), axis, name): location[:, axis] for axis in range(3) if not bone.lock_location[axis]}
         property, values = rotation_channels(bone.rotation_mode, turns[:, number])
-        channels |= {(bone.path_from_id(property), axis, name): values[:, axis] for axis in range(values.shape[1])}
-    for switch in present(armature, preset.switches):
+        channels |= {(bone.path_from_id(property), axis, name): values[:, axis] for axis in free_components(bone)}
+    for switch in present(armature, mapping.switches):
         path_of_switch = f'{armature.pose.bones[switch.bone].path_from_id()}["{bpy.utils.escape_identifier(switch.property)}"]'
         channels[path_of_switch, 0, switch.bone] = np.array([switch.value])
 
     action = key_channels(armature, action_name, channels, frame_start)
-    for name in carriers.names:
-        armature.pose.bones[name].location = (0.0, 0.0, 0.0)
-        armature.pose.bones[name].scale = (1.0, 1.0, 1.0)
-    set_switches(armature, preset.switches)
+    for number, name in enumerate(carriers.names):
+        bone = armature.pose.bones[name]
+        bone.location = [value if number == 0 and is_locked else 0.0 for value, is_locked in zip(bone.location, bone.lock_location, strict=True)]
+        bone.scale = (1.0, 1.0, 1.0)
+    set_switches(armature, mapping.switches)
     bpy.context.scene.frame_set(bpy.context.scene.frame_current)
     return action
 
 
-def basis_turns(carriers: Carriers, place: Placement, rotations: np.ndarray) -> np.ndarray:
-    """World rotations [T,N,4] of the bones, in the order of `carriers` -> their own channels as quaternions [T,N,4]."""
+def basis_turns(carriers: Carriers, place: Placement, rotations: np.ndarray, bones: Sequence[bpy.types.PoseBone]) -> np.ndarray:
+    """World rotations [T,N,4] of the bones, in the order of `carriers` -> their own channels as quaternions [T,N,4].
+
+    What a locked bone can't turn, the bones that it carries make up for.
+    """
     posed = place.turn.T @ matrices(rotations)
-    basis = np.empty_like(posed)
-    for bone, carrier in enumerate(carriers.turn_carriers):
-        unposed = carriers.turn_offsets[bone] if carrier < 0 else posed[:, carrier] @ carriers.turn_offsets[bone]
-        basis[:, bone] = np.swapaxes(unposed, -1, -2) @ posed[:, bone]
-    return continuous(quaternions(basis))
+    turns = np.empty_like(rotations)
+    for number, carrier in enumerate(carriers.turn_carriers):
+        unposed = carriers.turn_offsets[number] if carrier < 0 else posed[:, carrier] @ carriers.turn_offsets[number]
+        turns[:, number] = held(bones[number], continuous(quaternions(np.swapaxes(unposed, -1, -2) @ posed[:, number])))
+        posed[:, number] = unposed @ matrices(turns[:, number])
+    return continuous(turns)
 
 
 def basis_location(carriers: Carriers, place: Placement, root: np.ndarray) -> np.ndarray:

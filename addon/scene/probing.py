@@ -7,7 +7,7 @@ the scene again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -29,14 +29,28 @@ SAME_TURN = 2e-3
 SAME_PLACE = 1e-4
 """The same for places, in sizes of the rig."""
 
+LIMITS = ("LIMIT_LOCATION", "LIMIT_ROTATION", "LIMIT_SCALE")
+"""Constraints that let a bone follow its channels, but not everywhere; while probing they are muted."""
+
 CHANNELS = ("location", "rotation_quaternion", "rotation_axis_angle", "rotation_euler", "scale")
+
+
+class UnfollowingError(KineliftError):
+    """A bone doesn't go where its channels say."""
+
+    def __init__(self, armature: bpy.types.Object, bone: str, message: str, remedy: str):
+        line = [bone, *(parent.name for parent in armature.pose.bones[bone].parent_recursive)]
+        causes = next(([f"{cause} of {name!r}" if name != bone else cause for cause in causes] for name in line
+                       if (causes := causes_on(armature, name))), [])
+        super().__init__(message + (f" (there is {', '.join(causes)})" if causes else ""), remedy, armature.name, "constrained-bone")
+        self.bone = bone
 
 
 @dataclass(frozen=True)
 class Carriers:
     """How N mapped bones hang together, in armature space; -1 stands for the armature itself.
 
-    heads [N,3], turns [N,3,3]: where the bones are while all of them are unposed.
+    heads [N,3], turns [N,3,3]: where the bones are while all of them are unposed; stretches [N]: how much longer than at rest.
     place_carriers [N]: the bone whose motion moves this one's head; turn_carriers [N]: the one that turns it.
     turn_offsets [N,3,3]: the unposed bone seen from its turn carrier.
     root_axes [3,3]: how the head of bone 0 moves (columns) when its location channels become 1.
@@ -45,20 +59,51 @@ class Carriers:
     names: list[str]
     heads: np.ndarray
     turns: np.ndarray
+    stretches: np.ndarray
     place_carriers: np.ndarray
     turn_carriers: np.ndarray
     turn_offsets: np.ndarray
     root_axes: np.ndarray
 
 
-def find_carriers(armature: bpy.types.Object, names: Sequence[str], root: str, switches: Sequence[Switch] = ()) -> Carriers:
+def find_carriers(armature: bpy.types.Object, names: Sequence[str], root: str, switches: Sequence[Switch] = (),
+                  spare: Collection[str] = ()) -> Carriers:
     """Probes the bones `names` of an armature object; `root` is the one that has a location.
 
-    The bones come back sorted: the root first and carriers before what they carry. Nothing of the pose, the properties
-    or the Action is changed afterwards. Raises KineliftError when a bone doesn't follow its channels.
+    The bones come back sorted: the root first and carriers before what they carry. Bones in `spare` that don't follow
+    their channels are left out. Nothing of the pose, the properties or the Action is changed afterwards. Raises
+    KineliftError when another bone doesn't follow its channels.
     """
     _refuse_unready(armature)
     names = [root, *(name for name in names if name != root)]
+    while True:
+        try:
+            return _probe(armature, names, switches)
+        except UnfollowingError as error:
+            if error.bone not in spare:
+                raise
+            names.remove(error.bone)
+
+
+def causes_on(armature: bpy.types.Object, name: str) -> list[str]:
+    """What else than its channels moves a bone: constraints, drivers, and inverse kinematics that reaches up to it."""
+    bone = armature.pose.bones[name]
+    causes = [f"the constraint {constraint.name!r}" for constraint in bone.constraints
+              if constraint.influence > 0 and not constraint.mute and constraint.type not in LIMITS]
+    drivers = armature.animation_data.drivers if armature.animation_data else ()
+    if any(driver.data_path.startswith(bone.path_from_id() + ".rotation") for driver in drivers):
+        causes.append("a driver on its rotation")
+    for other in bone.children_recursive:
+        for constraint in other.constraints:
+            if constraint.type in ("IK", "SPLINE_IK") and constraint.influence > 0 and not constraint.mute:
+                line = [other, *other.parent_recursive][(0 if getattr(constraint, "use_tail", True) else 1):]
+                if bone in line[:constraint.chain_count or None]:
+                    causes.append(f"the constraint {constraint.name!r} on {other.name!r}")
+    return causes
+
+
+def _probe(armature: bpy.types.Object, names: Sequence[str], switches: Sequence[Switch]) -> Carriers:
+    root = names[0]
     with undisturbed(armature, names, switches):
         rest = _pose(armature, names, np.zeros((len(names), 3)), np.zeros(3))
         size = max(float(np.ptp(rest[:, :3, 3], axis=0).max()), 1e-6)
@@ -75,19 +120,24 @@ def find_carriers(armature: bpy.types.Object, names: Sequence[str], root: str, s
     unposed = turns @ np.swapaxes(basis, -1, -2)
     turn_carriers, offsets = _turn_carriers(armature, names, turns, unposed)
     place_carriers = _place_carriers(armature, names, posed, turn_carriers, size)
-    return _sorted(armature, Carriers(names, rest[:, :3, 3], turns[0], place_carriers, turn_carriers, offsets, axes))
+    return _sorted(armature, Carriers(names, rest[:, :3, 3], turns[0], np.linalg.norm(rest[:, :3, 1], axis=1), place_carriers, turn_carriers, offsets, axes))
 
 
 @contextmanager
 def undisturbed(armature: bpy.types.Object, names: Sequence[str], switches: Sequence[Switch]) -> Iterator[None]:
-    """Inside, Actions don't play, the bones `names` are unposed and the switches set; afterwards all is as before."""
+    """Inside, Actions don't play, the bones `names` are unposed and without limits and the switches set; afterwards all is
+    as before."""
     view_layer = bpy.context.view_layer
     channels = {bone: [tuple(getattr(bone, channel)) for channel in CHANNELS] for bone in armature.pose.bones}
     properties = [(switch, armature.pose.bones[switch.bone][switch.property]) for switch in present(armature, switches)]
     position = armature.data.pose_position
+    limits = [constraint for name in names for constraint in armature.pose.bones[name].constraints
+              if constraint.type in LIMITS and not constraint.mute]
     try:
         with compat.without_animation(armature):
             armature.data.pose_position = "POSE"
+            for constraint in limits:
+                constraint.mute = True
             for name in names:
                 bone = armature.pose.bones[name]
                 bone.location, bone.scale = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
@@ -100,6 +150,8 @@ def undisturbed(armature: bpy.types.Object, names: Sequence[str], switches: Sequ
         for bone, values in channels.items():
             for channel, value in zip(CHANNELS, values, strict=True):
                 setattr(bone, channel, value)
+        for constraint in limits:
+            constraint.mute = False
         for switch, value in properties:
             armature.pose.bones[switch.bone][switch.property] = value
         armature.data.pose_position = position
@@ -122,6 +174,7 @@ def set_switches(armature: bpy.types.Object, switches: Sequence[Switch]) -> None
 
 
 def _refuse_unready(armature: bpy.types.Object) -> None:
+    compat.refuse_linked(armature)
     if armature.mode == "EDIT":
         raise KineliftError("the armature is in Edit Mode", "Leave Edit Mode (Tab)", armature.name, "edit-mode")
     if armature.name not in bpy.context.view_layer.objects or armature.hide_viewport:
@@ -169,9 +222,8 @@ def _turn_carriers(armature: bpy.types.Object, names: Sequence[str], turns: np.n
         drift[bone + 1] = np.inf
         best = int(drift.argmin())
         if drift[best] > SAME_TURN:
-            raise KineliftError(f"the rotation of bone {name!r} does not follow its channels and one other mapped bone",
-                                "Mute constraints and drivers on it, or set its follow property to 0 or 1",
-                                armature.name, "constrained-bone")
+            raise UnfollowingError(armature, name, f"the rotation of bone {name!r} does not follow its channels and one other mapped bone",
+                                   "Mute constraints and drivers on it, or set its follow property to 0 or 1")
         carriers[bone], offsets[bone] = best - 1, seen[0, best]
     return carriers, offsets
 
@@ -188,9 +240,8 @@ def _place_carriers(armature: bpy.types.Object, names: Sequence[str], posed: np.
         turn_carrier = turn_carriers[bone]
         best = turn_carrier if turn_carrier >= 0 and drift[turn_carrier] < SAME_PLACE * size else int(drift.argmin())
         if drift[best] > SAME_PLACE * size:
-            raise KineliftError(f"bone {name!r} is not carried by one of the other mapped bones",
-                                "Map the pelvis to the bone that carries the others, and mute constraints on this one",
-                                armature.name, "constrained-bone")
+            raise UnfollowingError(armature, name, f"bone {name!r} is not carried by one of the other mapped bones",
+                                   "Map the pelvis to the bone that carries the others, and mute constraints on this one")
         carriers[bone] = best
     return carriers
 
@@ -208,6 +259,6 @@ def _sorted(armature: bpy.types.Object, found: Carriers) -> Carriers:
         order.append(ready[0])
         waiting.remove(ready[0])
     place = {-1: -1} | {bone: number for number, bone in enumerate(order)}
-    return Carriers([found.names[bone] for bone in order], found.heads[order], found.turns[order],
+    return Carriers([found.names[bone] for bone in order], found.heads[order], found.turns[order], found.stretches[order],
                     np.array([place[found.place_carriers[bone]] for bone in order]),
                     np.array([place[found.turn_carriers[bone]] for bone in order]), found.turn_offsets[order], found.root_axes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backend.fitting.ends import with_ends
 from backend.fitting.kinematics import Rig
 from backend.fitting.limits import hinges
 from backend.fitting.measures import measure
@@ -21,6 +22,7 @@ TWIST_SIGMA = {"clavicle": 0.3, "upper_arm": 1.0, "forearm": 0.3, "thigh": 0.7, 
 
 def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
     """What to solve for a human's motion. Raises KineliftError naming `place` for a motion that can't be used."""
+    rig = with_ends(rig)
     measures = measure(rig)
     body = read_body(motion, place, measures.ankle / measures.leg)
     scale = measures.leg / body.leg

@@ -40,8 +40,9 @@ def body_axes(rig: Rig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def hinges(rig: Rig) -> list[Hinge]:
-    """Knees bend back about the hip line; elbows as at rest, or bring the hand forward where the rest pose is straight."""
-    left, back, _ = body_axes(rig)
+    """Knees bend back about the hip line; elbows as at rest, or bring the hand forward where the rest pose is straight, or
+    up where the arm points forward already."""
+    left, back, up = body_axes(rig)
     found = []
     for upper, middle, lower in (("thigh", "shin", "foot"), ("upper_arm", "forearm", "hand")):
         for side in "LR":
@@ -49,7 +50,7 @@ def hinges(rig: Rig) -> list[Hinge]:
             straight = _unit(rig.heads[bones[1]] - rig.heads[bones[0]])
             segment = _unit(rig.heads[bones[2]] - rig.heads[bones[1]])
             is_bent = np.arccos(np.clip(straight @ segment, -1, 1)) > CLEARLY_BENT
-            elbow = segment if is_bent else -back
+            elbow = segment if is_bent else -back if abs(straight @ back) < 0.95 else up
             towards = np.cross(left, straight) if upper == "thigh" else elbow
             bend = _across(towards, straight)
             found.append(Hinge(bones[1], segment, straight, bend, np.cross(straight, bend)))

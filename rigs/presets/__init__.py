@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,18 +48,71 @@ class Switch:
 
 
 @dataclass(frozen=True)
+class Mapping:
+    """Which bones of one armature play which part. `roles` maps bone names to roles; bones of a list role are numbered
+    from the pelvis outwards (`spine.0`). `title` says where it comes from."""
+
+    kind: str
+    roles: dict[str, str]
+    switches: tuple[Switch, ...] = ()
+    title: str = ""
+
+    @property
+    def bones(self) -> dict[str, str]:
+        """Role -> bone name."""
+        return {role: bone for bone, role in self.roles.items()}
+
+    @property
+    def missing(self) -> list[str]:
+        """Roles that no bone plays and without which the character can't be fitted."""
+        return [role for role in NEEDED[self.kind] if role not in self.bones]
+
+
+@dataclass(frozen=True)
 class Preset:
-    """`kind` is a key of `ROLES`; `roles` maps bone names to roles; bones of a list role are numbered from the pelvis outwards (`spine.0`)."""
+    """A preset file. `kind` is a key of `ROLES`; `roles` is as in `Mapping`; `prefix` is a regular expression of what may stand before all the names."""
 
     name: str
     title: str
     kind: str
     roles: dict[str, str]
-    switches: tuple[Switch, ...]
+    switches: tuple[Switch, ...] = ()
+    prefix: str = ""
 
-    def fits(self, bone_names: Iterable[str]) -> bool:
-        """True when an armature with these bones has every bone of the preset."""
-        return self.roles.keys() <= set(bone_names)
+    def on(self, bone_names: Iterable[str]) -> Mapping | None:
+        """The mapping of an armature with these bones, or None. All bones of the preset must be there, but toes and the
+        later bones of a chain, which other versions of the rig may lack."""
+        names = set(bone_names)
+        pelvis = next(bone for bone, role in self.roles.items() if role == "pelvis")
+        pattern = re.compile(f"(?P<before>{self.prefix}){re.escape(pelvis)}")
+        prefixes = [match["before"] for match in map(pattern.fullmatch, sorted(names)) if match]
+        complete = [self._after(prefix, names) for prefix in prefixes if all(prefix + bone in names for bone in self._first_bones)]
+        return max(complete, key=lambda mapping: len(mapping.roles), default=None)
+
+    @property
+    def _first_bones(self) -> list[str]:
+        return [bone for bone, role in self.roles.items()
+                if (role.endswith(".0") if role.split(".")[0] in CHAIN_ROLES else role.split(".")[0] != "toe")]
+
+    def _after(self, prefix: str, names: set[str]) -> Mapping:
+        there = {prefix + bone: role for bone, role in self.roles.items() if prefix + bone in names}
+        return Mapping(self.kind, numbered(there), self.switches, self.title)
+
+
+def numbered(roles: dict[str, str]) -> dict[str, str]:
+    """The same roles with the bones of each list role numbered without gaps."""
+    result, counts = {}, dict.fromkeys(CHAIN_ROLES, 0)
+    for bone, role in sorted(roles.items(), key=lambda entry: _place(entry[1])):
+        part = role.split(".")[0]
+        result[bone] = f"{part}.{counts[part]}" if part in counts else role
+        if part in counts:
+            counts[part] += 1
+    return result
+
+
+def _place(role: str) -> tuple[str, int]:
+    part, _, number = role.partition(".")
+    return (part, int(number)) if part in CHAIN_ROLES else (role, 0)
 
 
 def preset_names() -> list[str]:
@@ -78,21 +133,36 @@ def read_preset(path: Path) -> Preset:
     try:
         with path.open("rb") as file:
             data = tomllib.load(file)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: this is not a TOML file ({error}). Correct that line.") from None
+    except OSError as error:
+        raise ValueError(f"{path}: this file can't be read ({error.strerror}). Check that it is there and may be read.") from None
     for key, kind in (("title", str), ("kind", str), ("bones", dict)):
         if not isinstance(data.get(key), kind):
             raise ValueError(f"{path}: '{key}' is missing or of the wrong type. Write it as in the shipped presets.")
     if data["kind"] not in ROLES:
         raise ValueError(f"{path}: 'kind' is {data['kind']!r}. Use one of: {', '.join(ROLES)}.")
-    return Preset(path.stem, data["title"], data["kind"], _roles(data["bones"], data["kind"], path), _switches(data.get("switches", []), path))
+    return Preset(path.stem, data["title"], data["kind"], _roles(data["bones"], data["kind"], path),
+                  _switches(data.get("switches", []), path), _prefix(data.get("prefix", ""), path))
 
 
-def detect(bone_names: Iterable[str]) -> Preset | None:
-    """The shipped preset whose bones are all there, the one with most bones if several fit, or None."""
-    names = set(bone_names)
-    fitting = [preset for preset in map(load_preset, preset_names()) if preset.fits(names)]
-    return max(fitting, key=lambda preset: len(preset.roles), default=None)
+def write_preset(path: Path, mapping: Mapping) -> None:
+    """Writes a mapping as a preset file, which `read_preset` reads back as it was. Raises OSError."""
+    single = {role: bone for role, bone in mapping.bones.items() if role.split(".")[0] not in CHAIN_ROLES}
+    lines = [f"title = {_text(mapping.title)}", f"kind = {_text(mapping.kind)}", "", "[bones]"]
+    for chain in CHAIN_ROLES:
+        bones = [bone for bone, role in numbered(mapping.roles).items() if role.split(".")[0] == chain]
+        if bones:
+            lines.append(f"{chain} = [{', '.join(map(_text, bones))}]")
+    lines += [f"{_text(role)} = {_text(bone)}" for role, bone in single.items()]
+    for switch in mapping.switches:
+        lines += ["", "[[switches]]", f"bone = {_text(switch.bone)}", f"property = {_text(switch.property)}", f"value = {float(switch.value)}"]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _text(text: str) -> str:
+    """A TOML string; JSON's escapes are TOML's, but for the delete character."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _roles(bones: dict, kind: str, path: Path) -> dict[str, str]:
@@ -113,6 +183,14 @@ def _roles(bones: dict, kind: str, path: Path) -> dict[str, str]:
                 raise ValueError(f"{path}: [bones] gives bone {bone!r} to {roles[bone]!r} and {role!r}. Keep one of them.")
             roles[bone] = f"{role}.{number}" if is_chain else role
     return roles
+
+
+def _prefix(prefix: object, path: Path) -> str:
+    try:
+        re.compile(prefix)
+    except (re.error, TypeError):
+        raise ValueError(f"{path}: 'prefix' is not a regular expression. Write what may stand before the names, as in mixamo.toml.") from None
+    return prefix
 
 
 def _switches(entries: object, path: Path) -> tuple[Switch, ...]:

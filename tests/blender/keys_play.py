@@ -15,11 +15,11 @@ if "kinelift" not in sys.modules:  # a whole Blender; the wheels' runner has don
 
 from kinelift.addon.scene import compat, keying
 from kinelift.addon.scene.armatures import describe
-from kinelift.addon.scene.keying import apply_fit, key_channels, matrices
-from kinelift.backend.errors import KineliftError
+from kinelift.addon.scene.keying import apply_fit, key_channels
+from tests.blender import keyed
+from tests.blender.keyed import check_plays, error_of
 
 FOLDER = Path(sys.argv[-1])
-FRAMES = 25
 
 
 def rig(kind):
@@ -31,38 +31,6 @@ def rig(kind):
     if kind == "generated":
         bpy.ops.pose.rigify_generate()
     return bpy.context.object
-
-
-def made_fit(description, seed, fps=30.0):
-    """A fit file of smooth random turns for the described rig, and where its heads [T,N,3] then are."""
-    random = np.random.default_rng(seed)
-    count = len(description.bone_names)
-    time = np.arange(FRAMES)[:, None, None] / FRAMES
-    swing = 2.0 * random.standard_normal((count, 4)) * np.sin(2 * np.pi * time + random.uniform(0, 6, (count, 1))) + [2.0, 0, 0, 0]
-    turns = matrices(swing)
-    world, heads = turns.copy(), np.empty((FRAMES, count, 3))
-    size = np.ptp(description.heads[:, 2])
-    heads[:, 0] = description.heads[0] + size * np.sin(time[:, 0] * [3, 4, 5])
-    for bone, parent in list(enumerate(description.parents))[1:]:
-        world[:, bone] = world[:, parent] @ turns[:, bone]
-        heads[:, bone] = heads[:, parent] + world[:, parent] @ (description.heads[bone] - description.heads[parent])
-    rest = matrices(description.rotations)
-    rotations = keying.quaternions(world @ rest)
-    path = FOLDER / f"fit{seed}.npz"
-    np.savez(path, bone_names=np.array(description.bone_names), rotations=rotations, root_positions=heads[:, 0], fps=fps)
-    return path, heads, world @ rest
-
-
-def check_plays(armature, description, heads, turns, names=None, step=6):
-    size = np.ptp(description.heads[:, 2])
-    for frame in range(0, FRAMES, step):
-        bpy.context.scene.frame_set(1 + frame)
-        posed = armature.evaluated_get(bpy.context.evaluated_depsgraph_get())
-        for number, name in enumerate(names or description.bone_names):
-            matrix = np.array(posed.matrix_world @ posed.pose.bones[name].matrix)
-            assert np.abs(matrix[:3, 3] - heads[frame, number]).max() < 5e-4 * size, (name, frame)
-            axes = matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0)
-            assert np.abs(axes - turns[frame, number]).max() < 2e-3, (name, frame)
 
 
 def keys_of(action_curves):
@@ -86,7 +54,7 @@ def test_keys_play_twice_and_leave_the_rest(kind):
     assert state(armature) == before, "describe changed the scene"
 
     for seed in (1, 2):
-        path, heads, turns = made_fit(description, seed)
+        path, heads, turns = keyed.made_fit(FOLDER, description, seed)
         action = apply_fit(armature, path, "Take")
         assert armature.animation_data.action == action
         check_plays(armature, description, heads, turns)
@@ -131,7 +99,7 @@ def test_rotated_and_scaled_objects():
         armature.pose.bones[bone].rotation_mode = mode
     bpy.context.view_layer.update()
     description = describe(armature)
-    path, heads, turns = made_fit(description, 3)
+    path, heads, turns = keyed.made_fit(FOLDER, description, 3)
     apply_fit(armature, path, "Take")
     check_plays(armature, description, heads, turns)
 
@@ -147,7 +115,7 @@ def test_euler_keys_do_not_jump():
 def test_other_frame_rates_are_resampled():
     armature = rig("metarig")
     description = describe(armature)
-    path, heads, _ = made_fit(description, 4, fps=60.0)
+    path, heads, _ = keyed.made_fit(FOLDER, description, 4, fps=60.0)
     apply_fit(armature, path, "Take")
     curve = compat.curves_of(armature)[0]
     frames = [point.co[0] for point in curve.keyframe_points]
@@ -157,18 +125,10 @@ def test_other_frame_rates_are_resampled():
     assert np.abs(np.array(pelvis) - heads[6, 0]).max() < 1e-3
 
 
-def error_of(call):
-    try:
-        call()
-    except KineliftError as error:
-        return error
-    raise AssertionError("nothing was refused")
-
-
 def test_errors_name_the_remedy():
     armature = rig("metarig")
     description = describe(armature)
-    path, _, _ = made_fit(description, 5)
+    path, _, _ = keyed.made_fit(FOLDER, description, 5)
     for prepare, said in (
         (lambda: setattr(armature, "scale", (1, 2, 1)), "Apply its scale"),
         (lambda: setattr(armature, "scale", (-1, 1, 1)), "Apply its scale"),

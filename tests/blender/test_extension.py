@@ -47,6 +47,10 @@ def test_generate_makes_takes_that_play(blender, tmp_path):
     assert (tmp_path / "takes.blend").is_file()
 
 
+def test_the_bones_of_a_target_are_the_users_own_to_correct(blender, tmp_path):
+    assert "own mapping works" in blender.run_script(HERE / "own_mapping.py", tmp_path).stdout
+
+
 def test_a_killed_or_cancelled_job_harms_nothing(blender, plain_python):
     blender.run_script(HERE / "broken_jobs.py", plain_python)
 
