@@ -210,6 +210,14 @@ def test_not_a_number_is_not_seen(tmp_path: Path):
         assert_same(file, poses, writers.names("coco17"))
 
 
+def test_the_origin_is_a_missed_joint(tmp_path: Path):
+    poses = two("coco17")[:1]
+    poses[0, 3, 5] = 0
+    np.save(tmp_path / "bare.npy", poses[0, ..., :2])
+    file, _ = read_poses(tmp_path / "bare.npy")
+    assert_same(file, poses, writers.names("coco17"))
+
+
 @pytest.mark.parametrize(("change", "message", "place"), [
     (lambda entries: entries[3].pop("keypoints"), "'pose_keypoints_2d'|'joints'|is missing", "[3]"),
     (lambda entries: entries[3].update(keypoints=[1, 2]), "numbers a point", "[3].keypoints"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import h5py
@@ -62,8 +63,6 @@ def test_a_pickle_that_could_do_more_than_name_columns_is_refused(protocol: int,
 @given(st.recursive(st.text(max_size=8) | st.integers(-(2**31), 2**31 - 1), lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner),
                     max_leaves=12), st.sampled_from([0, 1, 2, 4, 5]))
 def test_plain_values_come_out_of_a_pickle(value, protocol: int):
-    import pickle
-
     assert plain_pickle(pickle.dumps([value, value], protocol), Path("a.h5")) == [value, value]
 
 

@@ -36,6 +36,20 @@ def test_people_who_pass_each_other_stay_apart(order: str, tmp_path: Path):
     assert any("linked by overlap" in note for note in file.notes)
 
 
+def test_people_who_run_through_each_other_keep_their_course(tmp_path: Path):
+    """Between frames 9 and 10 they change places: only their motion tells them apart."""
+    poses = np.stack([joints(person(20, x=500, speed=40), "coco17"), joints(person(20, x=1260, speed=-40), "coco17", confidence=0.8)])
+    file, _ = read_poses(writers.coco(tmp_path, poses))
+    assert_tracks_are_people(file, poses)
+
+
+def test_who_appears_elsewhere_is_somebody_else(tmp_path: Path):
+    poses = np.stack([joints(person(30, x=300), "coco17"), joints(person(30, x=1500), "coco17")])
+    poses[0, 15:], poses[1, :15] = 0, 0
+    file, _ = read_poses(writers.coco(tmp_path, poses))
+    assert_tracks_are_people(file, poses)
+
+
 def test_a_short_absence_is_bridged_and_a_long_one_starts_anew(tmp_path: Path):
     pose = joints(person(100, x=300, speed=8), "coco17")
     pose[20:30] = 0

@@ -28,6 +28,12 @@ def test_shipped_skeletons_are_sound(name: str):
     assert [order[index] for index in order] == list(range(len(order)))
 
 
+def test_the_middle_of_the_body():
+    assert load_skeleton("openpose18").middle == ("LeftHip", "RightHip")
+    assert load_skeleton("openpose18").means == {"Neck": ("LeftShoulder", "RightShoulder")}
+    assert load_skeleton("ap10k").middle == ("Tail",)
+
+
 @pytest.mark.parametrize(("name", "base"), [("ap10k-travel", "ap10k"), ("coco17-travel", "coco17"), ("coco17", "coco17-ball")])
 def test_a_skeleton_is_the_one_it_is_based_on_apart_from_what_it_says(name: str, base: str):
     skeleton, other = load_skeleton(name), load_skeleton(base)
