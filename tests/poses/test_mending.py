@@ -70,6 +70,21 @@ def test_swapped_sides_are_swapped_back(limbs: tuple[list[int], list[int]], rows
     assert notes == [f"in {frames} frames swapped sides were swapped back"]
 
 
+def test_legs_that_pass_each_other_between_two_frames_go_on():
+    places, sure = walker(20, turn=1.0)
+    places[:] = places[:1]
+    away = 40 * (np.arange(20) - 9.5)[:, None]
+    places[:, LEGS[0], 0], places[:, LEGS[1], 0] = 900 + away, 900 - away
+    assert np.array_equal(mend(places, sure, SKELETON, 30)[0], places)
+
+
+def test_a_change_belongs_to_one_swap():
+    places, sure = walker(turn=1.0)
+    shown = places.copy()
+    swap(shown, slice(0, 40), LEGS)
+    assert np.array_equal(mend(shown, sure, SKELETON, 120)[0], places)
+
+
 def test_sides_that_stay_changed_are_left():
     places, sure = walker(turn=1.0)
     shown = places.copy()
