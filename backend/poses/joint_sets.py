@@ -13,6 +13,7 @@ import numpy as np
 from backend.poses.content import refuse
 from rigs import Skeleton
 
+ON_FOUR_LEGS = {"elbow": "carpus", "knee": "hock"}
 SIDES = {"left": "L", "l": "L", "right": "R", "r": "R"}
 
 
@@ -86,7 +87,14 @@ def roles_of(names: list[str]) -> dict[str, int]:
         if role:
             rank = -1 if name in own else order.index(_part(name)[0])
             best[role] = min(best.get(role, (len(order), index)), (rank, index))
-    return {role: index for role, (_, index) in best.items()}
+    is_animal = any(role.startswith(("front_foot", "back_foot")) for role in best)
+    return {_on_four_legs(role) if is_animal else role: index for role, (_, index) in best.items()}
+
+
+def _on_four_legs(role: str) -> str:
+    """What the pose sets of animals call elbow and knee is the carpus and the hock."""
+    part, _, side = role.partition(".")
+    return f"{ON_FOUR_LEGS[part]}.{side}" if part in ON_FOUR_LEGS else role
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ PERSON = {
 }
 QUADRUPED = {
     ("eye.L", "eye.R"): 0.2, ("nose", "eye.L"): 0.28, ("neck", "nose"): 0.7, ("neck", "tail_root"): 1.05, ("neck", "shoulder.L"): 0.28,
-    ("shoulder.L", "shoulder.R"): 0.28, ("shoulder.L", "elbow.L"): 0.4, ("elbow.L", "front_foot.L"): 0.5, ("shoulder.L", "hip.L"): 0.75,
-    ("hip.L", "hip.R"): 0.3, ("tail_root", "hip.L"): 0.35, ("hip.L", "knee.L"): 0.43, ("knee.L", "back_foot.L"): 0.55,
+    ("shoulder.L", "shoulder.R"): 0.28, ("shoulder.L", "carpus.L"): 0.4, ("carpus.L", "front_foot.L"): 0.5, ("shoulder.L", "hip.L"): 0.75,
+    ("hip.L", "hip.R"): 0.3, ("tail_root", "hip.L"): 0.35, ("hip.L", "hock.L"): 0.43, ("hock.L", "back_foot.L"): 0.55,
 }
 """Lengths of bones, in metres of a person and in withers heights of a hoofed animal or dog. Only their ratios count."""
 

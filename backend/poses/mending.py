@@ -10,7 +10,7 @@ import numpy as np
 from backend.poses.tracks import boxes
 from rigs import Skeleton
 
-LIMBS = (("shoulder", "elbow", "wrist", "front_foot"), ("hip", "knee", "ankle", "back_foot", "toe"), ("eye", "ear"))
+LIMBS = (("shoulder", "elbow", "carpus", "wrist", "front_foot"), ("hip", "knee", "hock", "ankle", "back_foot", "toe"), ("eye", "ear"))
 """Roles whose sides are swapped together."""
 
 LONGEST_SWAP = 0.5

@@ -42,9 +42,9 @@ def horse(frames: int = 40, x: float = 900.0, scale: float = 250.0) -> dict[str,
     body = {"nose": at(0.75, 1.15), "neck": at(0.1, 1.0), "tail_root": at(-0.95, 0.95)}
     for side, sign, offset in (("L", 1, 0.0), ("R", -1, np.pi)):
         swing = 0.18 * np.sin(phase + offset)
-        body |= {f"eye.{side}": at(0.55, 1.3, 0.4 * sign), f"shoulder.{side}": at(0.12, 0.75, 0.5 * sign), f"elbow.{side}": at(0.0, 0.45, 0.5 * sign),
+        body |= {f"eye.{side}": at(0.55, 1.3, 0.4 * sign), f"shoulder.{side}": at(0.12, 0.75, 0.5 * sign), f"carpus.{side}": at(0.0, 0.45, 0.5 * sign),
                  f"front_foot.{side}": at(0.02, 0.02, 0.5 * sign, swing), f"hip.{side}": at(-0.8, 0.78, 0.5 * sign),
-                 f"knee.{side}": at(-0.7, 0.48, 0.5 * sign), f"back_foot.{side}": at(-0.85, 0.02, 0.5 * sign, -swing)}
+                 f"hock.{side}": at(-0.7, 0.48, 0.5 * sign), f"back_foot.{side}": at(-0.85, 0.02, 0.5 * sign, -swing)}
     return body
 
 
