@@ -19,11 +19,12 @@ from backend.motion.cameras import view_axes
 from backend.motion.motion3d import Camera, Motion3D
 from backend.motion.planting import plant
 from backend.mvlift.denoise import Denoised, DenoiseSettings, Track, denoise
-from backend.mvlift.footage import Footage, resample
 from backend.mvlift.ground import floor_height, level
 from backend.mvlift.model import LiftModel, load_lift_model
 from backend.mvlift.skeleton_fit import fit_skeleton
 from backend.mvlift.windows import fill_gaps, up_of
+from backend.poses.poses2d import Poses2D
+from rigs import Skeleton
 
 Report = Callable[[float, str], None]
 
@@ -78,22 +79,52 @@ class Subject:
     start: int
 
 
-def subjects(footage: Footage, model: LiftModel) -> list[Subject]:
-    """The tracks of a footage from where each is first seen to where it is last. Raises KineliftError where one is hardly there."""
-    points, sure = footage.on(model.skeleton)
+def subjects(poses: Poses2D, model: LiftModel) -> list[Subject]:
+    """The tracks of 2D poses from where each is first seen to where it is last. Raises KineliftError where one is hardly there."""
+    points, sure = on_skeleton(poses, model.skeleton)
     found = []
-    for number, name in enumerate(footage.track_ids):
+    for number, name in enumerate(poses.track_ids):
         trust = np.clip((sure[number] - SURE[0]) / (SURE[1] - SURE[0]), 0, 1)
         frames = np.flatnonzero((trust > 0).any(1))
         if len(frames) < LEAST_FRAMES:
-            raise KineliftError(f"track {name!r} is seen in {len(frames)} frames", "Choose a track that is longer", footage.source, "bad-poses")
+            raise KineliftError(f"track {name!r} is seen in {len(frames)} frames", "Choose a track that is longer", poses.source, "bad-poses")
         span = slice(frames[0], frames[-1] + 1)
         filled = fill_gaps(points[number, span], trust[span] > 0)
-        pixels, trust = resample(filled, trust[span], footage.fps, model.fps)
+        pixels, trust = resample(filled, trust[span], poses.fps, model.fps)
         if len(pixels) < LEAST_FRAMES:
-            raise KineliftError(f"track {name!r} lasts {len(pixels) / model.fps:.2f} s", "Choose a track that is longer", footage.source, "bad-poses")
-        found.append(Subject(name, pixels, trust, round(float(frames[0]) * model.fps / footage.fps)))
+            raise KineliftError(f"track {name!r} lasts {len(pixels) / model.fps:.2f} s", "Choose a track that is longer", poses.source, "bad-poses")
+        found.append(Subject(name, pixels, trust, round(float(frames[0]) * model.fps / poses.fps)))
     return found
+
+
+def on_skeleton(poses: Poses2D, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints [P,T,J,2] and confidences [P,T,J] of a skeleton's keypoints, by name; those that aren't there have confidence 0.
+
+    Raises KineliftError where none was seen.
+    """
+    points = np.zeros((*poses.keypoints.shape[:2], len(skeleton.keypoints), 2))
+    sure = np.zeros(points.shape[:3])
+    for column, name in enumerate(skeleton.keypoints):
+        if name in poses.joint_names:
+            points[:, :, column] = poses.keypoints[:, :, poses.joint_names.index(name)]
+            sure[:, :, column] = poses.confidences[:, :, poses.joint_names.index(name)]
+    if not (sure > 0).any():
+        raise KineliftError(f"no joint of the skeleton {skeleton.name!r} was seen", f"Read the poses for the skeleton {skeleton.name}", poses.source,
+                            "wrong-skeleton")
+    return np.where(sure[..., None] > 0, points, 0.0), sure
+
+
+def resample(points: np.ndarray, sure: np.ndarray, fps: float, target: float) -> tuple[np.ndarray, np.ndarray]:
+    """Points [T,J,2], gaps filled, and how surely they were seen [T,J], at another frame rate."""
+    frames = len(points)
+    if abs(fps - target) < 1e-6 or frames < 2:
+        return points, sure
+    times = np.arange(int((frames - 1) * target / fps + 1e-6) + 1) * fps / target
+    before = np.minimum(times.astype(int), frames - 2)
+    share = times - before
+    return (points[before] * (1 - share)[:, None, None] + points[before + 1] * share[:, None, None],
+            np.minimum(sure[before], sure[before + 1]) * ((share > 0) & (share < 1))[:, None] + sure[before] * (share <= 0)[:, None]
+            + sure[before + 1] * (share >= 1)[:, None])
 
 
 def rays_of(subject: Subject, focal: float, image_size: tuple[int, int], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -128,10 +159,10 @@ def misfit(track: Track, result: Denoised) -> float:
     return float(off.sum() / track.trust.sum().clamp(min=1e-6))
 
 
-def look(model: LiftModel, found: list[Subject], footage: Footage, settings: LiftSettings, report: Report) -> tuple[float, torch.Tensor]:
+def look(model: LiftModel, found: list[Subject], poses: Poses2D, settings: LiftSettings, report: Report) -> tuple[float, torch.Tensor]:
     """The focal length in pixels and up [3]: given, or what a first look with few network calls makes of them."""
-    side = max(footage.image_size)
-    known = settings.focal or footage.focal
+    side = max(poses.image_size)
+    known = settings.focal or poses.focal
     focals = [known] if known else [share * side for share in TRIED_FOCALS]
     given_up = None if math.isnan(settings.pitch) else up_of(math.radians(settings.pitch))
     if known and given_up is not None:
@@ -139,7 +170,7 @@ def look(model: LiftModel, found: list[Subject], footage: Footage, settings: Lif
     errors, ups = [], []
     how = DenoiseSettings(calls=settings.look_calls)
     for number, focal in enumerate(focals):
-        tracks = [rays_of(subject, focal, footage.image_size, model.device) for subject in found]
+        tracks = [rays_of(subject, focal, poses.image_size, model.device) for subject in found]
         up = likely_up(model, tracks) if given_up is None else given_up
         windows = [Track(model, *track, up.to(model.device)) for track in tracks]
         looks = [denoise(track, settings.seed, how, lambda fraction, message, number=number: report((number + fraction) / len(focals), "looking at the camera"))
@@ -173,7 +204,7 @@ def on_one_floor(motions: list[np.ndarray], model: LiftModel, standing: float) -
     return [motion * share for motion, share in zip(motions, shares)], floor
 
 
-def to_world(model: LiftModel, found: list[Subject], results: list[Denoised], up: torch.Tensor, focal: float, footage: Footage,
+def to_world(model: LiftModel, found: list[Subject], results: list[Denoised], up: torch.Tensor, focal: float, poses: Poses2D,
              settings: LiftSettings) -> list[Motion3D]:
     """Motions in the world: metres, the floor level and at z = 0 below the first subject's first frame, which the camera sees along +Y."""
     skeleton, body = model.skeleton, model.card["body"]
@@ -191,8 +222,8 @@ def to_world(model: LiftModel, found: list[Subject], results: list[Denoised], up
     first = min(range(len(found)), key=lambda number: found[number].start)
     origin = np.append(model.body.root(torch.from_numpy(motions[first][0])).numpy()[:2], floor)
     rotation = np.diag([1.0, -1.0, 1.0]) @ axes @ turn.T
-    camera = Camera(np.array([[focal, 0, footage.image_size[0] / 2], [0, focal, footage.image_size[1] / 2], [0, 0, 1.0]]), rotation, rotation @ origin,
-                    footage.image_size)
+    camera = Camera(np.array([[focal, 0, poses.image_size[0] / 2], [0, focal, poses.image_size[1] / 2], [0, 0, 1.0]]), rotation, rotation @ origin,
+                    poses.image_size)
     made = []
     for subject, motion in zip(found, motions):
         motion = motion - origin
@@ -202,37 +233,37 @@ def to_world(model: LiftModel, found: list[Subject], results: list[Denoised], up
         if settings.plant:
             steady, shift = plant(steady, skeleton, model.fps, standing)
             objects = objects + shift[:, None]
-        provenance = {"kinelift": __version__, "pack": model.name, "poses": Path(footage.source).name, "track": subject.id, "first_frame": subject.start,
-                      "video_first_frame": footage.first_frame, "video_step": footage.step, "video_fps": footage.fps, "focal": focal,
+        provenance = {"kinelift": __version__, "pack": model.name, "poses": Path(poses.source).name, "track": subject.id, "first_frame": subject.start,
+                      "video_first_frame": poses.first_frame, "video_step": poses.step, "video_fps": poses.fps, "focal": focal,
                       "pixels_off": round(error, 2), "settings": {key: value for key, value in asdict(settings).items() if value == value}}
         made.append(Motion3D(steady, list(skeleton.joints), list(skeleton.parents), model.fps, skeleton.name, list(skeleton.objects),
                              objects if skeleton.objects else None, provenance=provenance, camera=camera))
     return made
 
 
-def lift(footage: Footage, model: LiftModel, settings: LiftSettings, report: Report = lambda fraction, message: None) -> list[Motion3D]:
+def lift(poses: Poses2D, model: LiftModel, settings: LiftSettings, report: Report = lambda fraction, message: None) -> list[Motion3D]:
     """The motion of every track in one world, seen by one camera. Raises KineliftError or Cancelled."""
     settings.check()
-    found = subjects(footage, model)
+    found = subjects(poses, model)
     share = settings.look_calls / (settings.calls + settings.look_calls)
-    focal, up = look(model, found, footage, settings, lambda fraction, message: report(fraction * share, message))
+    focal, up = look(model, found, poses, settings, lambda fraction, message: report(fraction * share, message))
     results = []
     for number, subject in enumerate(found):
-        track = Track(model, *rays_of(subject, focal, footage.image_size, model.device), up.to(model.device))
+        track = Track(model, *rays_of(subject, focal, poses.image_size, model.device), up.to(model.device))
 
         def within(fraction: float, message: str, number: int = number) -> None:
             report(share + (1 - share) * (number + fraction) / len(found), message)
 
         results.append(denoise(track, settings.seed, DenoiseSettings(calls=settings.calls), within))
-    return to_world(model, found, results, up, focal, footage, settings)
+    return to_world(model, found, results, up, focal, poses, settings)
 
 
 def lift_file(settings: LiftSettings, out_dir: Path, report: Report = lambda fraction, message: None) -> list[Path]:
     """Lifts a 2D pose file to a motion file a track in `out_dir`; returns their paths. Raises KineliftError or Cancelled."""
     settings.check()
     report(0.0, "loading the pack")
-    model, footage = load_lift_model(settings.pack, settings.device), Footage.load(settings.poses)
-    motions = lift(footage, model, settings, report)
+    model, poses = load_lift_model(settings.pack, settings.device), Poses2D.load(settings.poses)
+    motions = lift(poses, model, settings, report)
     stem = Path(settings.poses).stem
     paths = [motion.save(Path(out_dir) / (f"{stem}_lifted.npz" if len(motions) == 1 else f"{stem}_{number}_lifted.npz"))
              for number, motion in enumerate(motions)]

@@ -10,10 +10,10 @@ import torch
 
 from backend.diffusion.schedule import Schedule
 from backend.motion.motion3d import Camera
-from backend.mvlift.footage import Footage
 from backend.mvlift.model import LINE, MULTIVIEW, LiftModel, load_lift_model
 from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
 from backend.packs.model import save_pack
+from backend.poses.poses2d import Poses2D
 from rigs import load_skeleton
 from tests.motions import walk_with_ball
 
@@ -49,11 +49,14 @@ def camera(pitch: float = 0.12, distance: float = 4.0, aside: float = 0.5, high:
     return Camera(np.array([[FOCAL, 0, IMAGE[0] / 2], [0, FOCAL, IMAGE[1] / 2], [0, 0, 1.0]]), rotation, -rotation @ eye, IMAGE)
 
 
-def film(*motions: np.ndarray, by: Camera | None = None) -> Footage:
-    """The footage that a camera takes of motions [T,K,3] of one length."""
+def film(*motions: np.ndarray, by: Camera | None = None) -> Poses2D:
+    """The 2D poses that a camera sees of motions [T,K,3] of one length."""
     by = camera() if by is None else by
     keypoints = np.stack([by.project(motion) for motion in motions])
-    return Footage(keypoints, np.ones(keypoints.shape[:3]), list(SKELETON.keypoints), 30.0, IMAGE, FOCAL, source="walk.npz")
+    known = len(SKELETON.joints) + len(SKELETON.objects)
+    ids = [str(number) for number in range(len(motions))]
+    return Poses2D(keypoints[:, :, :known], np.ones((*keypoints.shape[:2], known)), list(SKELETON.keypoints[:known]), SKELETON.name, 30.0, IMAGE,
+                   FOCAL, ids, "walk.npz")
 
 
 def make_pack(folder: Path, line: bool = False, views: int = 4, calls_ok: bool = True) -> Path:

@@ -9,11 +9,12 @@ import torch
 
 from backend.__main__ import main
 from backend.errors import KineliftError
-from backend.mvlift.footage import Footage
 from backend.mvlift.lift import LiftSettings, lift
 from backend.mvlift.model import LINE, load_lift_model
 from backend.mvlift.views import lines_through
-from backend.packs.import_mvlift import KINDS, OPENPOSE, import_network
+from backend.packs.import_mvlift import KINDS, import_network
+from backend.poses.poses2d import Poses2D
+from rigs import load_skeleton
 from tests.packs import official_mvlift as official
 
 BODY = "denoise_fn.motion_transformer"
@@ -78,8 +79,9 @@ def test_an_imported_pack_lifts(tmp_path: Path):
     model = load_lift_model(str(bring(tmp_path)[1]), "cpu")
     rng = np.random.default_rng(0)
     keypoints = rng.normal([960, 500], [60, 150], (1, 18, 2)) + rng.normal(0, 2, (15, 18, 2))
-    footage = Footage(keypoints[None], np.ones((1, 15, 18)), list(OPENPOSE), 30.0, (1920, 1080), 1000.0)
-    motion = lift(footage, model, LiftSettings("pack", "poses", calls=3, look_calls=2))[0]
+    joints = list(load_skeleton("openpose18").joints)
+    poses = Poses2D(keypoints[None], np.ones((1, 15, 18)), joints, "openpose18", 30.0, (1920, 1080), 1000.0, ["1"], "dance.json")
+    motion = lift(poses, model, LiftSettings("pack", "poses", calls=3, look_calls=2))[0]
     assert (motion.frames, motion.skeleton) == (15, "openpose18")
     assert np.isfinite(motion.positions).all()
 
