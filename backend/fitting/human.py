@@ -28,13 +28,14 @@ def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
     scale = measures.leg / body.leg
     bends = hinges(rig)
     objects = motion.object_positions if motion.object_positions is not None else np.zeros((motion.frames, 0, 3))
+    targets = build_targets(rig, measures, bends, body, scale)
     return Plan(
         rig=rig,
-        targets=build_targets(rig, measures, bends, body, scale),
+        targets=targets,
         hinges=bends,
         stiffness=stiffness(rig, motion.fps, REST_SIGMA, TWIST_SIGMA),
         scale=scale,
-        points={name: (measures.bones[name], measures.joints[name]) for name in measures.joints},
+        points={name: (measures.bones[name], measures.joints[name]) for name in targets.joints},
         finish=lambda world, heads: world,
         objects=lambda reached: place_objects(body, objects, {side: reached[f"wrist.{side}"] for side in "LR"}, scale),
     )

@@ -15,9 +15,10 @@ from backend.fitting.targets import Targets
 
 @dataclass(frozen=True)
 class Plan:
-    """rounds: shares of the points' weights with which to solve, one after the other, and damping: of their first steps; rig: the bones that are solved, in the order of the whole rig; scale: metres of the armature for a metre of the motion;
+    """rig: the bones that are solved, in the order of the whole rig; scale: metres of the armature for a metre of the motion;
     points: target role -> bone and its point [3] at rest, whose way is the fit's; finish: world turns [T,N,3,3] and heads [T,N,3] of the
-    solved bones -> world turns of all; objects: reached positions by role [T,3] -> where the objects go [T,K,3]."""
+    solved bones -> world turns of all; objects: reached positions by role [T,3] -> where the objects go [T,K,3]; rounds: shares of the
+    points' weights with which to solve, one after the other; damping: of the first step of each."""
 
     rig: Rig
     targets: Targets

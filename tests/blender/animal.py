@@ -65,7 +65,7 @@ def plays(armature, preset):
     apply_fit(armature, fit_path, "Walk")
     with np.load(fit_path) as data:
         fit = {key: data[key] for key in data.files}
-    roles = {role: name for name, role in zip(description.bone_names, description.roles)}
+    roles = {role: name for name, role in zip(description.bone_names, description.roles, strict=False)}
     size, lowest, ends = np.ptp(description.heads[:, 2]), [], []
     targets = [str(role) for role in fit["target_roles"]]
     for frame in range(0, len(fit["root_positions"]), 5):

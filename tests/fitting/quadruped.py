@@ -46,8 +46,8 @@ def armature_file(path: Path, scale: float = 1.0, rolls: np.ndarray | None = Non
                   legs: float = 1.0, trunk: float = 1.0, width: float = 1.0, front_legs: float = 1.0) -> Path:
     """Writes the armature file of a hoofed animal that stands on the origin and faces -Y, then scaled and yawed.
 
-    rolls: radians for every bone; without: parts of the body to leave out, whose length a bone beside it gets; legs, trunk, width: factors on the heights of all below the
-    hips, on lengths along the body and across it; front_legs: on the heights of all in front.
+    rolls: radians for every bone; without: parts of the body to leave out, whose length a bone beside it gets; legs, trunk, width:
+    factors on heights, on lengths along the body and across it; front_legs: on the heights of all in front.
     """
     rows = list(CENTRE)
     for side, sign in (("L", 1), ("R", -1)):
@@ -76,7 +76,7 @@ def armature_file(path: Path, scale: float = 1.0, rolls: np.ndarray | None = Non
     heads, tails = np.moveaxis(scale * Rotation.from_rotvec([0, 0, yaw]).apply(ends.reshape(-1, 3)).reshape(ends.shape), 1, 0)
     rolls = np.zeros(len(rows)) if rolls is None else rolls[: len(rows)]
     along = (tails - heads) / np.linalg.norm(tails - heads, axis=1, keepdims=True)
-    rotations = [Rotation.from_rotvec(roll * axis) * Rotation.align_vectors([axis], [[0, 1, 0]])[0] for roll, axis in zip(rolls, along)]
+    rotations = [Rotation.from_rotvec(roll * axis) * Rotation.align_vectors([axis], [[0, 1, 0]])[0] for roll, axis in zip(rolls, along, strict=False)]
     return write_npz(path, {
         "kind": np.array("quadruped"),
         "bone_names": np.array([f"bone {role}" for role in roles]),

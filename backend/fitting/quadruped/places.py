@@ -151,7 +151,7 @@ def _feet(animal: Animal, rest: Rest, scale: float, heights: dict[str, float]) -
         way[:, 2] = rest.height(pair) + heights[pair] * (foot[:, 2] - animal.standing[pair])
         contacts = spells(animal.contacts[limb])
         places = [np.append(way[start:end, :2].mean(axis=0), rest.height(pair)) for start, end in contacts]
-        feet[limb] = way + _eased([place - way[start:end] for place, (start, end) in zip(places, contacts)], contacts, animal)
+        feet[limb] = way + _eased([place - way[start:end] for place, (start, end) in zip(places, contacts, strict=False)], contacts, animal)
         feet[limb][:, 2] = np.maximum(feet[limb][:, 2], rest.height(pair))
         headings[limb] = _held(animal.heading, contacts, animal) @ rest.axes.T
     return feet, headings
@@ -174,7 +174,7 @@ def _eased(moves: list[np.ndarray], contacts: list[tuple[int, int]], animal: Ani
     eased = np.zeros((animal.frames, 3))
     ease = EASE_SECONDS * animal.fps
     times = np.arange(animal.frames)
-    for number, (move, (start, end)) in enumerate(zip(moves, contacts)):
+    for number, (move, (start, end)) in enumerate(zip(moves, contacts, strict=False)):
         eased[start:end] = move
         following = contacts[number + 1][0] if number + 1 < len(contacts) else None
         if following is not None and following - end < 2 * ease:

@@ -41,7 +41,7 @@ def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
     for pair, side in NAMES:
         limb = rest.limbs[pair, side]
         own = (limb.top_bone, limb.top), (limb.middle_bone, limb.middle), (limb.last, limb.foot)
-        points |= {f"{joint}.{side}": point for joint, point in zip(LIMBS[pair].joints, own)}
+        points |= {f"{joint}.{side}": point for joint, point in zip(LIMBS[pair].joints, own, strict=False)}
     points |= {ENDS["hind"]: (0, rest.ends["hind"]), ENDS["front"]: ((rig.chain("spine") or [0])[-1], rest.ends["front"])}
     targets = build_targets(rig, rest, animal)
     if "head" in targets.joints:

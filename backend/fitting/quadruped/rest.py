@@ -135,12 +135,13 @@ def _limb(rig: Rig, pair: str, side: str, ratio: float | None) -> Limb:
     top_bone, top = upper[0], rig.heads[upper[0]]
     if ratio is not None:
         shares = np.linspace(0, 1, SAMPLES + 1)[:, None]
-        tried = [(bone, place) for bone, below in zip(upper, upper[1:]) for place in rig.heads[bone] + shares * (rig.heads[below] - rig.heads[bone])]
+        tried = [(bone, place) for bone, below in zip(upper, upper[1:], strict=False)
+                 for place in rig.heads[bone] + shares * (rig.heads[below] - rig.heads[bone])]
         tried = tried or [(top_bone, top)]
         top_bone, top = min(tried, key=lambda one: abs(float(length(middle - one[1])) - ratio * lower))
     joints = [top, *(rig.heads[bone] for bone in bones[bones.index(top_bone) + 1 :]), foot]
     split = next(number for number, joint in enumerate(joints) if joint is middle or np.array_equal(joint, middle))
-    parts = [float(length(b - a)) for a, b in zip(joints, joints[1:])]
+    parts = [float(length(b - a)) for a, b in zip(joints, joints[1:], strict=False)]
     return Limb(bones, middle_bone, top_bone, top, middle, foot, (sum(parts[:split]), sum(parts[split:])))
 
 
@@ -151,7 +152,7 @@ def hinges(rig: Rig, rest: Rest) -> list[Hinge]:
     """
     left, found = rest.axes[:, 0], []
     for limb in rest.limbs.values():
-        for upper, lower in zip(limb.bones, limb.bones[1:]):
+        for upper, lower in zip(limb.bones, limb.bones[1:], strict=False):
             part = rig.roles[lower].split(".")[0]
             if part not in BENDS_AHEAD:
                 continue

@@ -30,7 +30,7 @@ def build_targets(rig: Rig, rest: Rest, animal: Animal) -> Targets:
         limb = rest.limbs[pair, side]
         at = ((limb.top_bone, limb.top, TOP_SHARE), (limb.middle_bone, limb.middle, MIDDLE_SHARE), (limb.last, limb.foot, FOOT_SHARE))
         points.extend((f"{joint}.{side}", bone, own, wanted, share) for joint, (bone, own, share), wanted in
-                      zip(LIMBS[pair].joints, at, places.limbs[pair, side]))
+                      zip(LIMBS[pair].joints, at, places.limbs[pair, side], strict=False))
     points += [(ENDS[pair], bone, rest.ends[pair], places.ends[pair], END_SHARE) for pair, bone in (("hind", 0), ("front", chest))]
     if looks is not None:
         points.append(("head", rig.index["head"], rig.heads[rig.index["head"]], looks.place, HEAD_SHARE))
@@ -97,7 +97,8 @@ def _limb_turns(rig: Rig, limb: Limb, rest: Rest, trunk: np.ndarray, wanted: tup
                                           (lower[:1], lower[1:], (limb.middle, limb.foot), wanted[1], wanted[2])):
         joints = [own[0], *([rig.heads[second[0]]] if first and second else []), own[1]]
         places = [now, *([_between_ends(left, trunk @ left, joints, now, then)] if len(joints) == 3 else []), then]
-        for bones, (a, b), (here, there) in zip([part for part in (first, second) if part], zip(joints, joints[1:]), zip(places, places[1:])):
+        parts = [part for part in (first, second) if part]
+        for bones, a, b, here, there in zip(parts, joints, joints[1:], places, places[1:], strict=False):
             turns |= dict.fromkeys(bones, frames(trunk @ left, unit(there - here)) @ frames(left[None], (b - a)[None])[0].T)
     return turns
 
