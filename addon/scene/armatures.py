@@ -127,7 +127,7 @@ def describe(armature: bpy.types.Object, mapping: Mapping | None = None) -> Desc
 def write_armature_file(path: Path | str, description: Description) -> Path:
     """Writes the armature file (docs/architecture.md, Files) whole or not at all."""
     return write_npz(path, {
-        "kind": np.array(description.preset.kind),
+        "kind": np.array(description.mapping.kind),
         "bone_names": np.array(description.bone_names),
         "roles": np.array(description.roles),
         "parents": description.parents.astype(np.int32),

@@ -173,12 +173,12 @@ def test_errors_name_file_and_remedy(tmp_path: Path):
     path = motion.save(tmp_path / "motion.npz")
     report = lambda fraction, message: None  # noqa: E731
     person, body = human.human(tmp_path)[0].rename(tmp_path / "person.npz"), human.human(tmp_path)[1]
-    with pytest.raises(KineliftError, match="motion of a quadruped.*armature is that of a human") as caught:
+    with pytest.raises(KineliftError, match=r"motion of a quadruped.*armature is that of a human") as caught:
         fit_motion(path, person, tmp_path / "fit.npz", report)
     assert caught.value.place == str(path)
     dance = human.motion_of(human.joints_of(body, *human.dance(body, frames=3))).save(tmp_path / "dance.npz")
     armature_file(armature)
-    with pytest.raises(KineliftError, match="motion of a human.*armature is that of a quadruped"):
+    with pytest.raises(KineliftError, match=r"motion of a human.*armature is that of a quadruped"):
         fit_motion(dance, armature, tmp_path / "fit.npz", report)
     with pytest.raises(KineliftError, match=r"no bone plays metatarsus\.L"):
         fit_motion(path, armature_file(tmp_path / "lame.npz", without=("metatarsus",)), tmp_path / "fit.npz", report)

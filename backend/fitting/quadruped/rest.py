@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -135,13 +136,13 @@ def _limb(rig: Rig, pair: str, side: str, ratio: float | None) -> Limb:
     top_bone, top = upper[0], rig.heads[upper[0]]
     if ratio is not None:
         shares = np.linspace(0, 1, SAMPLES + 1)[:, None]
-        tried = [(bone, place) for bone, below in zip(upper, upper[1:], strict=False)
+        tried = [(bone, place) for bone, below in pairwise(upper)
                  for place in rig.heads[bone] + shares * (rig.heads[below] - rig.heads[bone])]
         tried = tried or [(top_bone, top)]
         top_bone, top = min(tried, key=lambda one: abs(float(length(middle - one[1])) - ratio * lower))
     joints = [top, *(rig.heads[bone] for bone in bones[bones.index(top_bone) + 1 :]), foot]
     split = next(number for number, joint in enumerate(joints) if joint is middle or np.array_equal(joint, middle))
-    parts = [float(length(b - a)) for a, b in zip(joints, joints[1:], strict=False)]
+    parts = [float(length(b - a)) for a, b in pairwise(joints)]
     return Limb(bones, middle_bone, top_bone, top, middle, foot, (sum(parts[:split]), sum(parts[split:])))
 
 
