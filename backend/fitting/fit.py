@@ -17,7 +17,7 @@ from backend.fitting.quadruped import plan as quadruped
 from backend.fitting.solver import solve
 from backend.motion.files import write_npz
 from backend.motion.motion3d import Motion3D
-from rigs import load_skeleton, skeleton_names
+from backend.motion.roles import joint_roles
 
 PLANS = {"human": human.plan, "quadruped": quadruped.plan}
 """Kind of character -> what makes the plan of its fit."""
@@ -65,10 +65,7 @@ def fit_motion(motion_path: Path | str, armature_path: Path | str, out_path: Pat
 
 def _check_kind(motion: Motion3D, place: str, rig: Rig) -> None:
     """Raises KineliftError when the motion is of another kind of character than the armature."""
-    if motion.skeleton not in skeleton_names():
-        raise KineliftError(f"the motion's skeleton {motion.skeleton!r} is unknown",
-                            f"Write one of {', '.join(skeleton_names())} as 'skeleton'", place, "unknown-skeleton")
-    kind = "quadruped" if "front_foot.L" in load_skeleton(motion.skeleton).roles.values() else "human"
+    kind = "quadruped" if "front_foot.L" in joint_roles(motion, place).values() else "human"
     if kind != rig.kind:
         raise KineliftError(f"this is the motion of a {kind}, and the armature is that of a {rig.kind}",
                             f"Choose the armature of a {kind}", place, "wrong-kind")

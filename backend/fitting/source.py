@@ -9,7 +9,7 @@ import numpy as np
 from backend.errors import KineliftError
 from backend.fitting.vectors import across, frames, length, smoothstep, unit
 from backend.motion.motion3d import Motion3D
-from rigs import load_skeleton
+from backend.motion.roles import by_role
 
 NEEDED = ("neck", *(f"{joint}.{side}" for side in "LR" for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")))
 
@@ -117,8 +117,7 @@ def _leg(joints: dict[str, np.ndarray]) -> float:
 
 
 def _roles(motion: Motion3D, place: str) -> dict[str, np.ndarray]:
-    roles = load_skeleton(motion.skeleton).roles
-    joints = {roles[name]: motion.positions[:, number] for number, name in enumerate(motion.joint_names) if name in roles}
+    joints = by_role(motion, place)
     if "neck" not in joints and {"shoulder.L", "shoulder.R"} <= joints.keys():
         joints["neck"] = (joints["shoulder.L"] + joints["shoulder.R"]) / 2  # COCO's keypoints have none
     missing = [role for role in NEEDED if role not in joints]

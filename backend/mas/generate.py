@@ -18,6 +18,7 @@ from backend.motion.motion3d import Motion3D
 from backend.motion.planting import plant
 from backend.motion.root_path import root_path
 from backend.packs.model import MasModel, load_model
+from rigs import skeleton_names
 
 SMOOTHING_FRAMES = 7  # moves recorded basketball by 2 mm, and takes the last tremor out of a sample
 MAX_SEED = 2**31 - 1  # Blender's integer properties hold no more
@@ -80,7 +81,7 @@ def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: d
         path *= [0, 0, 1]
     objects += path[:, None]
     return Motion3D(planted, list(skeleton.joints), list(skeleton.parents), fps, skeleton.name, list(skeleton.objects),
-                    objects if skeleton.objects else None, provenance=provenance)
+                    objects if skeleton.objects else None, provenance=provenance, roles={} if skeleton.name in skeleton_names() else skeleton.roles)
 
 
 def generate(settings: GenerateSettings, out_dir: Path, report: Callable[[float, str], None] = lambda fraction, message: None) -> list[Path]:

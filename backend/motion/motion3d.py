@@ -39,7 +39,8 @@ class Motion3D:
 
     positions [T,J,3]; joint_names [J]; parents [J] (-1 root, parents before children); fps; skeleton: a name in
     rigs/skeletons or ""; object_names [K] with object_positions [T,K,3]; rotations [T,J,4] (w,x,y,z, world) or None;
-    provenance: how it was made (pack, seed, settings, version); camera: the one that filmed it, None where nobody did.
+    provenance: how it was made (pack, seed, settings, version); camera: the one that filmed it, None where nobody did;
+    roles: role by joint name, of a skeleton that isn't in rigs/skeletons.
     """
 
     positions: np.ndarray
@@ -52,6 +53,7 @@ class Motion3D:
     rotations: np.ndarray | None = None
     provenance: dict = field(default_factory=dict)
     camera: Camera | None = None
+    roles: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         self.validate("motion")
@@ -110,6 +112,8 @@ class Motion3D:
             arrays["object_positions"] = self.object_positions.astype(np.float32)
         if self.rotations is not None:
             arrays["rotations"] = self.rotations.astype(np.float32)
+        if self.roles:
+            arrays["joint_roles"] = np.array([self.roles.get(name, "") for name in self.joint_names])
         if self.camera is not None:
             arrays |= {"camera_K": self.camera.K, "camera_R": self.camera.R, "camera_t": self.camera.t,
                        "image_size": np.array(self.camera.image_size, np.int32)}
@@ -131,11 +135,18 @@ class Motion3D:
                 rotations=arrays["rotations"].astype(np.float64) if "rotations" in arrays else None,
                 provenance=json.loads(str(arrays["provenance"])) if "provenance" in arrays else {},
                 camera=_read_camera(arrays),
+                roles=_read_roles(arrays),
             )
         except KineliftError as error:
             raise KineliftError(error.message, error.remedy, str(path), error.code) from None
         except (TypeError, ValueError) as error:
             raise KineliftError(f"the motion file holds the wrong kind of data ({error})", REMEDY, str(path), "bad-motion") from error
+
+
+def _read_roles(arrays: dict[str, np.ndarray]) -> dict[str, str]:
+    if "joint_roles" not in arrays:
+        return {}
+    return {str(name): str(role) for name, role in zip(arrays["joint_names"], arrays["joint_roles"], strict=True) if str(role)}
 
 
 def _read_camera(arrays: dict[str, np.ndarray]) -> Camera | None:

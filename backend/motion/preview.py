@@ -15,7 +15,8 @@ from backend.errors import KineliftError
 from backend.motion.cameras import project_perspective, view_axes
 from backend.motion.files import write_bytes
 from backend.motion.motion3d import Motion3D
-from rigs import load_skeleton, skeleton_names
+from backend.motion.roles import joint_roles
+from rigs import skeleton_names
 
 PAPER, FLOOR, SHADOW = (250, 250, 248), (222, 224, 226), (196, 198, 202)
 MIDDLE, LEFT, RIGHT, OBJECT = (88, 92, 100), (38, 110, 200), (212, 88, 36), (236, 160, 32)
@@ -112,7 +113,7 @@ def animation(motions: Sequence[Motion3D], azimuth: float, elevation: float, siz
 
 def _colours(motion: Motion3D) -> list[tuple[int, int, int]]:
     """A colour a joint: that of its side where the skeleton is known."""
-    roles = load_skeleton(motion.skeleton).roles if motion.skeleton in skeleton_names() else {}
+    roles = joint_roles(motion, "") if motion.roles or motion.skeleton in skeleton_names() else {}
     return [{"L": LEFT, "R": RIGHT}.get(roles.get(name, "").rpartition(".")[2], MIDDLE) for name in motion.joint_names]
 
 

@@ -29,7 +29,7 @@ from backend.training.domain_file import (
     read_domain_file,
 )
 from backend.training.repertoire import Widening
-from rigs import Skeleton, load_skeleton, read_skeleton
+from rigs import Skeleton, load_skeleton, read_skeleton, skeleton_names
 
 
 @dataclass
@@ -66,8 +66,10 @@ class Domain:
         settings = file.settings
         filmed = any("files" in source for source in settings["sources"]) if TOP["sources"][1](settings.get("sources")) else False
         file.check(settings, TOP, NEEDED | FILMED if filmed else NEEDED)
+        own = file.path.parent / settings["skeleton"] if settings["skeleton"].endswith(".toml") else None
+        if own and own.stem in skeleton_names():
+            raise file.mistake(f"the skeleton {own.stem!r} has the name of a shipped one", "Name the file otherwise", "skeleton")
         try:
-            own = file.path.parent / settings["skeleton"] if settings["skeleton"].endswith(".toml") else None
             skeleton = read_skeleton(own) if own else load_skeleton(settings["skeleton"])
         except ValueError as error:
             raise file.mistake(str(error).rstrip("."), "Correct 'skeleton'", "skeleton") from error

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,16 @@ def test_a_motion_without_a_neck_has_one_between_its_shoulders(tmp_path: Path):
         for side in "LR":
             missed = np.linalg.norm(found[f"{limb}.{side}"] - joints[f"{limb}.{side}"] - lift, axis=-1)
             assert missed.mean() < 0.03, limb
+
+
+def test_a_motion_on_a_skeleton_of_its_own_says_its_roles(tmp_path: Path):
+    armature, rig = human(tmp_path)
+    motion = motion_of(joints_of(rig, *dance(rig, frames=10)))
+    usual = fitted_joints(fit(motion, armature, tmp_path))
+    roles = load_skeleton(motion.skeleton).roles
+    own = replace(motion, skeleton="parkour", roles=roles)
+    assert Motion3D.load(own.save(tmp_path / "own.npz")).roles == roles
+    assert all(np.array_equal(usual[name], joints) for name, joints in fitted_joints(fit(own, armature, tmp_path)).items())
 
 
 def test_rotations_place_the_joints_and_never_flip(tmp_path: Path):

@@ -15,6 +15,8 @@ root = "Mantle"
 feet = ["LeftArm", "RightArm"]
 mirror = [["LeftArm", "RightArm"]]
 [roles]
+LeftArm = "wrist.L"
+RightArm = "wrist.R"
 """
 
 

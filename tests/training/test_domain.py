@@ -30,6 +30,8 @@ def test_the_shipped_domains_are_sound(name: str, skeleton: str):
     ("fps = 30", 'fps = "30"', "'fps' is '30'", "fps"),
     ("fps = 30", "fps = -30", "'fps' is -30", "fps"),
     ('"nba16-ball"', '"centaur"', "no skeleton 'centaur'", "skeleton"),
+    ('"nba16-ball"', '"coco17.toml"', "'coco17' has the name of a shipped one", "skeleton"),
+    ('"nba16-ball"', '"octopus.toml"', "not a readable skeleton", "skeleton"),
     ('centring = "root-horizontal"', 'centring = "nose"', "'centring' is 'nose'", "centring"),
     ("max = 3.0", "", r"'max' of \[seconds\] is missing", "[seconds]"),
     ("distance = 7.0", "distance = 0", r"'distance' of \[camera\] is 0", "distance"),

@@ -210,3 +210,4 @@ def test_a_domain_and_a_skeleton_of_ones_own_need_no_code(tmp_path: Path, monkey
     assert main(["generate", "--pack", "reef", "--seconds", "1", "--device", "cpu", "--to", str(tmp_path / "takes")]) == 0
     motion = Motion3D.load(next((tmp_path / "takes").glob("*.npz")))
     assert (motion.joint_names, motion.skeleton) == (["Mantle", "LeftArm", "RightArm"], "octopus")
+    assert motion.roles == {"LeftArm": "wrist.L", "RightArm": "wrist.R"}

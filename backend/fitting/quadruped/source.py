@@ -11,7 +11,7 @@ from backend.fitting.source import LOWEST, SPIKE, without_spikes
 from backend.fitting.vectors import frames, length, smoothed, smoothstep, unit
 from backend.motion.contacts import find_contacts
 from backend.motion.motion3d import Motion3D
-from rigs import load_skeleton
+from backend.motion.roles import by_role
 from rigs.presets import FRONT_LIMB, HIND_LIMB
 
 
@@ -112,8 +112,7 @@ def read_animal(motion: Motion3D, place: str, foot_ratio: float) -> Animal:
 
     Raises KineliftError naming `place` when a needed role is missing or legs have no length.
     """
-    roles = load_skeleton(motion.skeleton).roles
-    joints = {roles[name]: motion.positions[:, number] for number, name in enumerate(motion.joint_names) if name in roles}
+    joints = by_role(motion, place)
     missing = [role for role in NEEDED if role not in joints]
     if missing:
         raise KineliftError(f"the motion has no joint for {', '.join(missing)}", "Use a motion that has all joints of its skeleton",
