@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from backend.mvlift.denoise import DenoiseSettings, Track, denoise, fading, window_starts
 from backend.mvlift.model import LiftModel
 from backend.mvlift.windows import up_of
-from tests.mvlift.lifting import FOCAL, IMAGE, Oracle, camera, film, load, make_pack, seen_by, walk
+from tests.mvlift.lifting import FOCAL, IMAGE, Oracle, camera, load, make_pack, seen_by, walk
 from tests.properties import patient
 
 QUICK = DenoiseSettings(calls=4, bfloat16=False)
@@ -24,7 +24,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LiftModel:
 
 
 def track_of(model: LiftModel, motion: np.ndarray, trust: np.ndarray | None = None, pitch: float = PITCH) -> Track:
-    pixels = film(motion).keypoints[0]
+    pixels = camera().project(motion)
     rays = torch.from_numpy((pixels - np.array(IMAGE) / 2) / FOCAL * [1, -1]).float()
     trust = np.ones(rays.shape[:2]) if trust is None else trust
     return Track(model, rays, torch.from_numpy(trust).float(), up_of(pitch))
@@ -130,5 +130,5 @@ def test_what_was_filmed_outweighs_what_was_drawn(model: LiftModel):
     track = track_of(model, motion)
     found = denoise(track, 3, QUICK).points
     pixels = found[..., :2] / found[..., 2:] * FOCAL * torch.tensor([1.0, -1.0]) + torch.tensor(IMAGE) / 2
-    off = np.linalg.norm(pixels.numpy() - film(motion).keypoints[0], axis=-1)
+    off = np.linalg.norm(pixels.numpy() - camera().project(motion), axis=-1)
     assert np.median(off) < 15
