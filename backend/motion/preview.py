@@ -38,8 +38,9 @@ class Stage:
         around = points - np.append(root, np.zeros((len(root), 1)), 1)[:, None]
         wide = 2 * np.percentile(np.linalg.norm(around[..., :2], axis=-1), 99) * size[1] / size[0]
         heights = points[..., 2] if motion.object_positions is None else np.concatenate([points[..., 2], motion.object_positions[..., 2]], 1)
-        self.content = 1.15 * max(np.percentile(heights.max(1), 99), wide, 1e-3)
-        self.centres = np.column_stack([root, np.full(len(root), 0.43 * self.content)])
+        top = np.percentile(heights.max(1), 99)
+        self.content = 1.15 * max(top, wide, 1e-3)
+        self.centres = np.column_stack([root, np.full(len(root), top / 2)])
         self.colours = _colours(motion)
 
     def draw(self, frame: int) -> Image.Image:
