@@ -61,6 +61,10 @@ def evaluation_page(card: dict, scores: dict, command: str) -> str:
  Recordings without the ball are left out of the comparison
 ({train_all - train_used} of {train_all} training motions, {test_all - test_used} of {test_all} test motions), because a generated
 motion always has one; what the pack learned from them counts against it here.""" if train_used < train_all else ""
+    distilled = f"""\
+ DreamFusion takes one view an iteration from
+the full circle (the paper's program looks at the front only), {scores["dreamfusion_iterations"]} iterations, Adam at 0.01.\
+""" if any(name.startswith("dreamfusion") for name in scores["rows"]) else ""
     half = "bfloat16 where the machine has it" if scores["bfloat16"] else "float32"
     paragraphs = [
         f"# Evaluation: {card['title']}",
@@ -79,8 +83,7 @@ The network ran in {half}.""",
 The test split holds other recordings than the training split, and other shares of the actions. The first row tells how far
 the two lie apart: a model that learned the training split perfectly would stand where it stands.""",
         f"""\
-Missed points of recorded motions are filled in over time.{without_object} DreamFusion takes one view an iteration from
-the full circle (the paper's program looks at the front only), {scores["dreamfusion_iterations"]} iterations, Adam at 0.01.""",
+Missed points of recorded motions are filled in over time.{without_object}{distilled}""",
         *ratio_paragraph(scores["rows"]),
     ]
     if by_side:
