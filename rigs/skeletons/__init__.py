@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -68,20 +69,21 @@ def load_skeleton(name: str) -> Skeleton:
 def read_skeleton(path: Path) -> Skeleton:
     """Reads any skeleton file; its name is the file's. `load_skeleton` says which errors to expect."""
     data = _read(path)
-    for key, kind in ENTRIES.items():
-        if key not in data:
+    for key, holds in ENTRIES.items():
+        if key not in data and key not in OPTIONAL:
             raise ValueError(f"{path}: {key!r} is missing. Add it; the shipped skeletons show how.")
-        if not isinstance(data[key], kind):
+        if key in data and not holds(data[key]):
             raise ValueError(f"{path}: {key!r} is {data[key]!r}. Write it as the shipped skeletons do.")
+    points = [*data["joints"], *data["objects"], data.get("travel", "")]
+    if len(set(points)) < len(points):
+        raise ValueError(f"{path}: two of 'joints', 'objects' and 'travel' have one name. Give each its own.")
     joints = data["joints"]
     if len(data["parents"]) != len(joints):
         raise ValueError(f"{path}: 'parents' has {len(data['parents'])} entries for {len(joints)} joints. Give each joint one parent.")
     for child, parent in enumerate(data["parents"]):
-        if not isinstance(parent, int) or (not -1 <= parent < child and parent != -1):
+        if not isinstance(parent, int) or isinstance(parent, bool) or not -1 <= parent < child:
             raise ValueError(f"{path}: joint {joints[child]!r} comes before its parent. List parents first.")
     pairs, means = data["mirror"], data.get("means", {})
-    if not all(isinstance(pair, list) and len(pair) == 2 for pair in [*pairs, *means.values()]):
-        raise ValueError(f"{path}: 'mirror' is {pairs!r}, 'means' {means!r}. Write pairs of joints.")
     for name in [data["root"], *data["feet"], *data["roles"], *data.get("elastic", []), *means, *(one for pair in [*pairs, *means.values()] for one in pair)]:
         if name not in joints:
             raise ValueError(f"{path}: {name!r} is not in 'joints'. Correct the name.")
@@ -90,7 +92,26 @@ def read_skeleton(path: Path) -> Skeleton:
                     {joint: tuple(pair) for joint, pair in means.items()})
 
 
-ENTRIES = {"title": str, "joints": list, "parents": list, "objects": list, "root": str, "feet": list, "mirror": list, "roles": dict}
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_pair(value: object) -> bool:
+    return _are_texts(value) and len(value) == 2
+
+
+ENTRIES: dict[str, Callable[[object], bool]] = {
+    "title": _is_text, "joints": lambda value: _are_texts(value) and bool(value), "parents": lambda value: isinstance(value, list), "objects": _are_texts,
+    "root": _is_text, "feet": _are_texts, "mirror": lambda value: isinstance(value, list) and all(map(_is_pair, value)),
+    "roles": lambda value: isinstance(value, dict) and all(map(_is_text, value.values())), "elastic": _are_texts,
+    "travel": lambda value: isinstance(value, str),
+    "means": lambda value: isinstance(value, dict) and all(map(_is_pair, value.values())),
+}
+OPTIONAL = {"elastic", "travel", "means"}
 
 
 def _read(path: Path) -> dict:

@@ -127,17 +127,20 @@ def test_checkpoints_of_another_kind_are_named(change, said: str, tmp_path: Path
     assert not (tmp_path / "pack").exists()
 
 
-class Evil:
+class Trap:
+    def __init__(self, path: Path):
+        self.path = path
+
     def __reduce__(self):
-        return os.mkdir, ("/tmp/kinelift-evil",)
+        return os.mkdir, (str(self.path),)
 
 
 def test_no_code_of_a_checkpoint_runs(tmp_path: Path):
     path = tmp_path / "model-1.pt"
-    torch.save({"ema": {"ema_model.x": Evil()}}, path)
+    torch.save({"ema": {"ema_model.x": Trap(tmp_path / "ran")}}, path)
     with pytest.raises(KineliftError, match="no plain checkpoint"):
         import_network(path, tmp_path / "pack")
-    assert not Path("/tmp/kinelift-evil").exists()
+    assert not (tmp_path / "ran").exists()
     path.write_bytes(b"PK nothing")
     with pytest.raises(KineliftError, match="damaged"):
         import_network(path, tmp_path / "pack")

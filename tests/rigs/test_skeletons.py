@@ -60,7 +60,13 @@ def test_a_users_skeleton_is_read_from_anywhere(tmp_path: Path):
     ("parents = [-1, 0, 0]", "parents = [-1, 2, 0]", "'LeftArm' comes before its parent"),
     ("parents = [-1, 0, 0]", 'parents = [-1, "Mantle", 0]', "'LeftArm' comes before its parent"),
     ('root = "Mantle"', 'root = "Head"', "'Head' is not in 'joints'"),
-    ('mirror = [["LeftArm", "RightArm"]]', 'mirror = ["LeftArm"]', "Write pairs"),
+    ('mirror = [["LeftArm", "RightArm"]]', 'mirror = ["LeftArm"]', "'mirror' is"),
+    ('objects = []', 'objects = [["a"]]', "'objects' is"),
+    ('objects = []', 'objects = ["Mantle"]', "have one name"),
+    ('objects = []', 'objects = []\nelastic = 3', "'elastic' is 3"),
+    ('objects = []', 'objects = []\ntravel = {a = 1}', "'travel' is"),
+    ('objects = []', 'objects = []\nmeans = [1]', "'means' is"),
+    ('LeftArm = "wrist.L"', "LeftArm = 3", "'roles' is"),
     ('title = "Octopus"', 'title = "Octopus"\nbased_on = "squid"', "'based_on' is 'squid'"),
 ])
 def test_mistakes_in_a_skeleton_are_named(old: str, new: str, said: str, tmp_path: Path):
