@@ -62,6 +62,15 @@ def test_mistakes_in_a_domain_are_named_with_their_line(old: str, new: str, said
     assert caught.value.remedy
 
 
+def test_the_second_source_has_a_line_of_its_own(tmp_path: Path):
+    second = '[[sources]]\nname = "more"\nfiles = "*.npz"\njoints = "walk"\nshare = "all"\nlicence = "CC0"\ncredit = "me"\n'
+    text = TOML.replace("[joints.walk]", second + "[joints.walk]")
+    path, line = write_domain(tmp_path, text), text.splitlines().index('share = "all"') + 1
+    with pytest.raises(KineliftError, match="'share' of source 2 is 'all'") as caught:
+        Domain.load(str(path))
+    assert caught.value.place == f"{path}, line {line}"
+
+
 def test_what_is_no_toml_is_named_with_its_line(tmp_path: Path):
     path = write_domain(tmp_path, TOML.replace("fps = 30", "fps 30"))
     with pytest.raises(KineliftError, match=r"not valid TOML .*line 4"):
