@@ -9,7 +9,7 @@ import numpy as np
 from backend.errors import KineliftError
 from backend.fitting.vectors import across, frames, length, smoothstep, unit
 from backend.motion.motion3d import Motion3D
-from backend.motion.roles import by_role
+from backend.motion.roles import by_role, check_roles
 
 NEEDED = ("neck", *(f"{joint}.{side}" for side in "LR" for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")))
 
@@ -120,8 +120,5 @@ def _roles(motion: Motion3D, place: str) -> dict[str, np.ndarray]:
     joints = by_role(motion, place)
     if "neck" not in joints and {"shoulder.L", "shoulder.R"} <= joints.keys():
         joints["neck"] = (joints["shoulder.L"] + joints["shoulder.R"]) / 2  # COCO's keypoints have none
-    missing = [role for role in NEEDED if role not in joints]
-    if missing:
-        raise KineliftError(f"the motion has no joint for {', '.join(missing)}", "Use a motion that has all joints of its skeleton",
-                            place, "missing-joints")
+    check_roles(joints, NEEDED, place)
     return joints

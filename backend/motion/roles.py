@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from backend.errors import KineliftError
@@ -23,3 +25,10 @@ def by_role(motion: Motion3D, place: str) -> dict[str, np.ndarray]:
     """Positions [T,3] of the joints that have a role. Raises as `joint_roles`."""
     roles = joint_roles(motion, place)
     return {roles[name]: motion.positions[:, number] for number, name in enumerate(motion.joint_names) if name in roles}
+
+
+def check_roles(joints: dict[str, np.ndarray], needed: Iterable[str], place: str) -> None:
+    """Raises KineliftError naming `place` where joints by role lack a needed one."""
+    missing = [role for role in needed if role not in joints]
+    if missing:
+        raise KineliftError(f"the motion has no joint for {', '.join(missing)}", "Use a motion that has all joints of its skeleton", place, "missing-joints")

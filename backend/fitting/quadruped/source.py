@@ -11,7 +11,7 @@ from backend.fitting.source import LOWEST, SPIKE, without_spikes
 from backend.fitting.vectors import frames, length, smoothed, smoothstep, unit
 from backend.motion.contacts import find_contacts
 from backend.motion.motion3d import Motion3D
-from backend.motion.roles import by_role
+from backend.motion.roles import by_role, check_roles
 from rigs.presets import FRONT_LIMB, HIND_LIMB
 
 
@@ -113,10 +113,7 @@ def read_animal(motion: Motion3D, place: str, foot_ratio: float) -> Animal:
     Raises KineliftError naming `place` when a needed role is missing or legs have no length.
     """
     joints = by_role(motion, place)
-    missing = [role for role in NEEDED if role not in joints]
-    if missing:
-        raise KineliftError(f"the motion has no joint for {', '.join(missing)}", "Use a motion that has all joints of its skeleton",
-                            place, "missing-joints")
+    check_roles(joints, NEEDED, place)
     leg = float(np.mean([sum(_lengths(joints, pair)) for pair in LIMBS]))
     if leg < 1e-3:
         raise KineliftError("the legs of the motion have no length", "Use a motion with positions in metres", place, "bad-motion")
