@@ -237,8 +237,9 @@ class Trainer:
                 if self.state.step % 20 == 0 and self.rank == 0:
                     done = self.progress()
                     left = self.state.seconds * (1 - done) / done if done else 0
-                    shown = self.state.losses[-1][1] if self.state.losses else math.nan
-                    report(done, f"step {self.state.step}, loss {shown:.4f}, {self.state.seconds / self.state.step:.2f} s a step, {left / 60:.0f} min left")
+                    recent = window or [loss for _, loss in self.state.losses[-1:]]
+                    shown = f", loss {np.mean(recent):.4f}" if recent else ""
+                    report(done, f"step {self.state.step}{shown}, {self.state.seconds / self.state.step:.2f} s a step, {left / 60:.0f} min left")
                 if time.monotonic() - last_save > self.settings.save_minutes * 60:
                     self.save()
                     last_save = time.monotonic()
