@@ -49,13 +49,17 @@ def candidates() -> dict[str, SamplerSettings]:
     sweep = {f"{calls} calls, {views} views, {way}": replace(fast, calls=calls, views=views, **changes)
              for calls, views, (way, changes) in product(CALLS, VIEWS, WAYS.items())}
     return {**MODES, "paper, bfloat16": paper, "paper, bfloat16, bones held": replace(paper, hold_bones=True),
-            "fast, float32": replace(fast, bfloat16=False), "fast, bones held": replace(fast, hold_bones=True),
+            "fast, float32": replace(fast, bfloat16=False), "fast, compiled": replace(fast, compiled=True), "fast, bones held": replace(fast, hold_bones=True),
             "fast, sides not kept": replace(fast, keep_sides=False), **sweep}
 
 
 def measure(name: str, settings: SamplerSettings, model: MasModel, frames: int, seeds: list[int]) -> Measurement:
     """Samples once after a warm-up and says where the time went."""
-    sample(model, frames, seeds, replace(settings, calls=2))
+    try:
+        sample(model, frames, seeds, replace(settings, calls=2))
+    except torch._dynamo.exc.TorchDynamoException as error:
+        raise KineliftError(f"{name}: the network can't be compiled ({str(error).splitlines()[0]})", "Install a C++ compiler, or leave it out with --only",
+                            code="no-compiler") from error
     watch = Stopwatch(model.device)
     began, began_cpu = time.perf_counter(), time.process_time()
     sample(model, frames, seeds, settings, lambda fraction, message: print_progress(fraction, f"{name}: {message}"), watch=watch)

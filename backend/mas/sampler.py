@@ -30,7 +30,7 @@ class SamplerSettings:
     the circle; prominent: one view counts a thousandfold (an ablation of the paper's program); hold_bones: after
     triangulation, give every bone its median length; keep_sides: after triangulation, put left and right joints on their sides of
     the body (`folds.with_sides_kept`), which single views can't tell; bfloat16: run the network in half precision where the device has
-    arithmetic for it, which moves joints by some 2 mm.
+    arithmetic for it, which moves joints by some 2 mm; compiled: run the network through torch.compile.
     """
 
     views: int = 5
@@ -45,6 +45,7 @@ class SamplerSettings:
     hold_bones: bool = False
     keep_sides: bool = False
     bfloat16: bool = False
+    compiled: bool = False
 
 
 MODES = {
@@ -106,13 +107,14 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
     adam = AdamTriangulation((batch, frames, points), axes, *geometry) if settings.adam else None
     joints, parents = len(model.skeleton.joints), model.skeleton.parents
     mirror, elastic = model.skeleton.mirror_order[:joints], model.skeleton.elastic_joints
+    denoiser = model.compiled_denoiser if settings.compiled else model.denoiser
     weights = torch.tensor([PROMINENCE] + [1.0] * (views - 1), device=model.device) if settings.prominent else None
     motion = previous = None
     x = view_noise()
     for index, t in enumerate(steps):
         report(index / len(steps), f"step {index + 1} of {len(steps)}")
         with watch.part("network", calls=1, rows=views * batch), network_precision(settings.bfloat16, model.device):
-            predicted = model.denoiser(x.flatten(0, 1), torch.full((views * batch,), t, device=model.device), repeated)
+            predicted = denoiser(x.flatten(0, 1), torch.full((views * batch,), t, device=model.device), repeated)
         with watch.part("triangulation"):
             seen = model.denormalise(predicted.float().unflatten(0, (views, batch)))
             motion = adam(seen, weights) if adam else triangulate(seen, axes, *geometry, motion, 2 if index else 4, weights)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -34,6 +35,11 @@ class MasModel:
     @property
     def device(self) -> torch.device:
         return self.mean.device
+
+    @cached_property
+    def compiled_denoiser(self) -> torch.nn.Module:
+        """The denoiser through torch.compile, which needs a C++ compiler and compiles at the first call of each shape."""
+        return torch.compile(self.denoiser)
 
     @property
     def distance(self) -> float:

@@ -252,14 +252,23 @@ def test_bench_measures_and_writes(world: Path, capsys):
 
 def test_bench_settings(capsys):
     names = list(candidates())
-    assert len(names) == len(set(names)) == 8 + 18
+    assert len(names) == len(set(names)) == 9 + 18
     assert chosen(names, ["fast"]) == ["fast"]
-    assert chosen(names, ["fast,", "paper"]) == ["paper", "fast, float32", "fast, bones held", "fast, sides not kept"]
+    assert chosen(names, ["fast,", "paper"]) == ["paper", "fast, float32", "fast, compiled", "fast, bones held", "fast, sides not kept"]
     assert chosen(names, None) == names
     assert chosen(names, ["10 calls"]) == [name for name in names if name.startswith("10 calls")]
     assert main(["bench", "mas", "--fid", "4"]) == 1
     assert "--data" in capsys.readouterr().err
     assert main(["bench", "mas", "--samples", "0"]) == 1
+
+
+def test_bench_says_when_nothing_can_be_compiled(world: Path, capsys, monkeypatch):
+    def no_compiler(*_args):
+        raise torch._dynamo.exc.BackendCompilerFailed(lambda: None, RuntimeError("no C++ compiler"), None)
+
+    monkeypatch.setattr(torch, "compile", lambda network: no_compiler)
+    assert main(["bench", "mas", "--pack", str(world / "tiny"), "--seconds", "0.4", "--device", "cpu", "--only", "fast, compiled"]) == 1
+    assert "Install a C++ compiler" in capsys.readouterr().err
 
 
 def test_tables_are_aligned_markdown():

@@ -187,6 +187,22 @@ def test_half_precision_stays_close(tiny: MasModel):
     assert half.dtype == torch.float32
 
 
+def test_a_compiled_network_is_used(tiny: MasModel, monkeypatch):
+    calls = []
+
+    def compiled(network):
+        def run(*args):
+            calls.append(network)
+            return network(*args)
+        return run
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    model = replace(tiny)
+    motion = sample(model, 20, [0], replace(QUICK, compiled=True))
+    assert calls == [model.denoiser] * QUICK.calls
+    assert torch.equal(motion, sample(tiny, 20, [0], QUICK))
+
+
 def test_a_user_can_cancel_at_every_step(tiny: MasModel):
     seen = []
 
