@@ -124,7 +124,8 @@ class Domain:
             for column, keypoint in enumerate(self.skeleton.joints):
                 rule = table[keypoint]
                 wanted = [rule["joint"]] if isinstance(rule, dict) else rule
-                for joint in wanted:
+                carrier = rule.get("turned_by", rule["joint"]) if isinstance(rule, dict) else wanted[0]
+                for joint in (*wanted, carrier):
                     if joint not in names:
                         raise KineliftError(f"joint {joint!r} of [joints.{source['joints']}] is not in the clip",
                                             "Correct the joint table", f"{self.path}, {path}", "bad-domain")
@@ -132,7 +133,7 @@ class Domain:
                 if isinstance(rule, dict):
                     if turns is None:
                         turns = data["rotations"], data["rest_rotations"]
-                    joint = names.index(rule["joint"])
+                    joint = names.index(carrier)
                     turn = Rotation.from_quat(turns[0][:, joint], scalar_first=True) * Rotation.from_quat(turns[1][joint], scalar_first=True).inv()
                     keypoints[:, column] += turn.apply(rule["offset"])
             for column, name in enumerate(self.skeleton.objects, len(self.skeleton.joints)):
@@ -189,14 +190,16 @@ def _check_sources(file: DomainFile, skeleton: Skeleton, widenings: dict[str, Wi
         for joint in skeleton.joints:
             if not _is_rule(table[joint]):
                 raise file.mistake(f"'{joint}' of [joints.{name}] is {table[joint]!r}",
-                                   'Write a list of joints, or { joint = "NAME", offset = [x, y, z] }', "joints", name, joint)
+                                   'Write a list of joints, or { joint = "NAME", offset = [x, y, z] }, if need be with turned_by = "NAME"',
+                                   "joints", name, joint)
 
 
 def _is_rule(value: object) -> bool:
     if not isinstance(value, dict):
         return is_texts(value)
     offset = value.get("offset")
-    return is_text(value.get("joint")) and isinstance(offset, list) and len(offset) == 3 and all(map(is_signed, offset))
+    return (is_text(value.get("joint")) and is_text(value.get("turned_by", value.get("joint"))) and isinstance(offset, list) and len(offset) == 3
+            and all(map(is_signed, offset)))
 
 
 def _longest_run(frames: np.ndarray, cut: np.ndarray) -> np.ndarray:

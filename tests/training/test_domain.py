@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from backend.errors import KineliftError
 from backend.training.domain import Domain
+from tests.motions import JOINTS
 from tests.training.clips import TOML, walks, write_clips, write_domain
 
 
@@ -60,6 +62,30 @@ def test_mistakes_in_a_domain_are_named_with_their_line(old: str, new: str, said
     line = next((number for number, written in enumerate(text.splitlines(), 1) if spot and written.startswith(spot)), 0)
     assert caught.value.place == (f"{path}, line {line}" if spot else str(path))
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(("rule", "turned"), [
+    ('{ joint = "RKnee", offset = [0.1, 0.0, 0.0] }', "RKnee"),
+    ('{ joint = "RKnee", offset = [0.1, 0.0, 0.0], turned_by = "RHip" }', "RHip"),
+])
+def test_an_offset_turns_with_a_joint(rule: str, turned: str, tmp_path: Path):
+    turns = np.zeros((120, len(JOINTS), 4))
+    turns[..., 0] = 1
+    turns[:, JOINTS.index(turned)] = [math.sqrt(0.5), 0, 0, math.sqrt(0.5)]  # a quarter around Z
+    rest = np.tile([1.0, 0, 0, 0], (len(JOINTS), 1))
+    write_clips(tmp_path, rotations=turns, rest_rotations=rest)
+    plain = Domain.load(str(write_domain(tmp_path / "plain"))).clips(tmp_path, "train")[0]
+    moved = Domain.load(str(write_domain(tmp_path / "moved", TOML.replace('RKnee = ["RKnee"]', f"RKnee = {rule}")))).clips(tmp_path, "train")[0]
+    knee = list(JOINTS).index("RKnee")
+    assert np.allclose(moved.keypoints[:, knee] - plain.keypoints[:, knee], [0, 0.1, 0], atol=1e-5)
+    assert np.allclose(np.delete(moved.keypoints, knee, 1), np.delete(plain.keypoints, knee, 1))
+
+
+def test_the_joint_that_turns_an_offset_must_be_there(tmp_path: Path):
+    write_clips(tmp_path)
+    rule = 'RKnee = { joint = "RKnee", offset = [0.1, 0.0, 0.0], turned_by = "tail" }'
+    with pytest.raises(KineliftError, match="joint 'tail' of"):
+        Domain.load(str(write_domain(tmp_path, TOML.replace('RKnee = ["RKnee"]', rule)))).clips(tmp_path, "train")
 
 
 def test_the_second_source_has_a_line_of_its_own(tmp_path: Path):
