@@ -17,7 +17,7 @@ from .properties import packs
 
 SUFFIXES = (".json", ".csv", ".npz", ".npy", ".h5", ".txt")
 LABELS = {"--fps": "Frame Rate", "--image-size": "Image Size", "--focal": "Focal Length", "--format": "Format", "--joints": "Joints", "--y-up": "Y Up",
-          "--track": "a track", "--skeleton": "Pack"}
+          "--track": "Tracks", "--skeleton": "Pack"}
 """Option of the command line -> the field of the panel that says the same."""
 
 
@@ -26,7 +26,7 @@ def in_the_panel(work: Steps) -> Steps:
     try:
         return (yield from work)
     except KineliftError as error:
-        remedy = re.sub(r"--[a-z-]+", lambda found: LABELS.get(found[0], found[0]), error.remedy)
+        remedy = re.sub(r"--[a-z-]+", lambda found: f"'{LABELS[found[0]]}'" if found[0] in LABELS else found[0], error.remedy)
         raise KineliftError(error.message, remedy, error.place, error.code) from error
 
 
@@ -98,7 +98,7 @@ class KINELIFT_OT_lift(JobOperator, bpy.types.Operator):
         target = read_target(retarget.target, retarget.preset_name) if retarget.target is not None else None
         names = yield from in_the_panel(steps.lift(backend, wish, target))
         takes.play(bpy.context)
-        said = [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there{f'; {names[0]} on {target.name}' if target else ''}"]
+        said = [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there", *([f"{names[0]} is on {target.name}"] if target else ())]
         camera = bpy.context.scene.kinelift_takes[names[0]].camera
         if camera is not None:
             look_through(bpy.context)

@@ -67,19 +67,35 @@ class Window:
     def find_button(self, command: str) -> tuple[int, int]:
         """Where in the sidebar the button is that runs `command`: Blender copies the command of the button under the
         mouse on Ctrl+C."""
+        return self._find(command, "ctrl+c")
+
+    def find_field(self, path: str) -> tuple[int, int]:
+        """Where in the sidebar the field of the property is whose path ends so: Blender copies it on Shift+Ctrl+C."""
+        return self._find(path, "ctrl+shift+c")
+
+    def fill(self, path: str, text: str) -> None:
+        """Types a text into a field of the sidebar, as its new value."""
+        x, y = self.find_field(path)
+        self.display.click(x, y)
+        self.settled()
+        self.display.key("ctrl+a")
+        self.display.xdotool("type", "--delay", 30, text)
+        self.display.key("Return")
+
+    def _find(self, text: str, keys: str) -> tuple[int, int]:
         for x, y in self._points():
             self.display.move(x, y)
             self.settled()
-            self.display.key("ctrl+c")
-            if self.settled()["clipboard"].startswith(command):
+            self.display.key(keys)
+            if self.settled()["clipboard"].startswith(text):
                 return x, y
-        raise AssertionError(f"no button for {command} in the sidebar")
+        raise AssertionError(f"nothing for {text} in the sidebar")
 
     def _points(self) -> Iterator[tuple[int, int]]:
         state = self.state()
         left, bottom, width, height = state["sidebar"]
         top = state["window"][1] - bottom - height
-        for y in range(top + 30, min(top + height - 10, top + 500), STEP):
+        for y in range(top + 30, top + height - 10, STEP):
             yield left + (width - 20) // 2, y
 
     def close(self) -> None:
