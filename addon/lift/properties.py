@@ -44,8 +44,21 @@ def _take_usual_height(self, context) -> None:
 
 def _read_new_file(self, context) -> None:
     """A file chosen in the panel is read at once. `tried` tells it from one that an operator has set."""
-    if self.file and self.path != Path(self.tried) and not bpy.app.background:
+    if self.file and self.path != Path(self.tried) and not bpy.app.background and bpy.ops.kinelift.import_poses.poll():
         bpy.ops.kinelift.import_poses("INVOKE_DEFAULT", filepath=str(self.path))
+
+
+def _ask_footage(self, context) -> None:
+    """Footage says what the poses don't. What Blender can't read is refused when it is to be shown."""
+    if not self.footage:
+        return
+    try:
+        facts = footage.facts_of(Path(bpy.path.abspath(self.footage)))
+    except KineliftError:
+        return
+    if not all(self.image_size):
+        self.image_size = facts.size
+    self.fps = self.fps or facts.fps / self.step
 
 
 class KineliftTrack(bpy.types.PropertyGroup):
@@ -72,6 +85,7 @@ class KineliftLift(bpy.types.PropertyGroup):
     tried: StringProperty(name="Tried", description="The path that was read last, with or without success")
     was_read: BoolProperty(name="Read", description="Whether what stands here is of this file")
     title: StringProperty(name="Format", description="What the file was taken for, and how sure that is")
+    step: IntProperty(name="Step", description="Every how many frames of the footage the poses were found", default=1, min=1)
     tracks: CollectionProperty(type=KineliftTrack)
     track_index: IntProperty(name="Track")
     skeletons: CollectionProperty(type=KineliftSkeleton)
@@ -87,7 +101,7 @@ class KineliftLift(bpy.types.PropertyGroup):
     pack: EnumProperty(name="Pack", description="Whom it lifts: each pack has learnt one kind of body", items=lambda self, context: packs.items,
                        get=lambda self: packs.number(self), set=lambda self, number: packs.choose(self, number))
     footage: StringProperty(name="Footage", description="The movie, or the first of its numbered images, to show behind the rig; none when empty",
-                            subtype="FILE_PATH")
+                            subtype="FILE_PATH", update=_ask_footage)
 
     format: EnumProperty(name="Format", description="Which program wrote the poses", items=_choices(FORMATS, "Found by the content"))
     joints: EnumProperty(name="Joints", description="Which joint set it is, where several have as many joints",
@@ -131,7 +145,8 @@ class KineliftLift(bpy.types.PropertyGroup):
         return Reading(path, self.fps, tuple(self.image_size), self.focal, *named, self.y_up)
 
     def keep(self, found: dict) -> None:
-        """Takes over what the backend found in the file. The most prominent track is chosen, and a pack that fits the file's joints."""
+        """Takes over what the backend found in the file. The most prominent track is chosen, a pack that fits the file's joints, and the
+        movie that lies beside it."""
         chosen = set(self.chosen_tracks)
         self.title = f"{found['title']} ({found['certainty']:.0%} sure)"
         self.tracks.clear()
@@ -149,27 +164,16 @@ class KineliftLift(bpy.types.PropertyGroup):
                 collection.add().name = name
         self.fps, self.focal, self.image_size = found["fps"], found["focal"], found["image_size"]
         self.counts_from = int(found["first_frame"] == 1)
-        self.take_footage(found["step"])
+        self.step = found["step"]
+        movie = footage.beside(self.path)
+        if movie is not None and not self.footage:
+            self.footage = str(movie)
         fitting = [pack for pack in packs.packs if pack.skeleton in found["skeletons"]]
         if fitting and self.chosen_pack not in fitting:
             self.pack_name = fitting[0].name
         elif not self.pack_name and self.chosen_pack is not None:
             self.pack_name = self.chosen_pack.name
         self.was_read = True
-
-    def take_footage(self, step: int) -> None:
-        """The movie that lies beside the poses, and what it says that they don't. A movie that Blender can't read is left alone."""
-        movie = footage.beside(self.path)
-        if movie is None or self.footage:
-            return
-        try:
-            facts = footage.facts_of(movie)
-        except KineliftError:
-            return
-        self.footage = str(movie)
-        if not all(self.image_size):
-            self.image_size = facts.size
-        self.fps = self.fps or facts.fps / step
 
     @property
     def lacking(self) -> str:

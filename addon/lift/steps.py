@@ -88,8 +88,8 @@ def motions(backend: BackendProcess, wish: Wish) -> Steps[list[Path]]:
     """The motion files, without touching the scene."""
     folder = new_job_folder(wish.pack)
     found = yield from part(read(backend, wish.reading, wish.skeleton, wish.tracks, folder), 0.0, READING_SHARE)
-    params = LiftParams(job_dir=str(folder), pack=wish.pack, poses=found["poses"], height=wish.height, focal=wish.reading.focal, seed=wish.seed,
-                        plant=wish.plant, device=wish.device)
+    params = LiftParams(job_dir=str(folder), pack=wish.pack, poses=found["poses"], height=wish.height, seed=wish.seed, plant=wish.plant,
+                        device=wish.device)
     return [Path(path) for path in (yield from part(backend.run(params), READING_SHARE, 1.0))["motions"]]
 
 

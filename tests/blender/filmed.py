@@ -12,7 +12,7 @@ from backend.motion.motion3d import Camera, Motion3D
 from tests.motions import JOINTS, PARENTS
 from tests.mvlift.lifting import FOCAL, IMAGE, SKELETON, camera, film, walk
 from tests.poses.people import ROLES, joints
-from tests.poses.writers import alphapose
+from tests.poses.writers import alphapose, openpose
 
 LATE = 12
 """The frame of the video in which the second person comes into the picture."""
@@ -37,13 +37,15 @@ def motion_files(folder: Path) -> list[Path]:
 
 
 def two_people(folder: Path, seconds: float = 2.0) -> tuple[Path, np.ndarray]:
-    """An AlphaPose file of two people that one camera filmed, the second from frame LATE on, and their keypoints [2,T,J,2] in pixels."""
+    """An AlphaPose file of two people that one camera filmed, the second from frame LATE on, and their keypoints [2,T,J,2] in pixels. In the
+    folder `openpose` beside it the first of them is a file for each frame."""
     first = walk(seconds)
     second = (first * [-1, 1, 1] + [1.2, 1.0, 0])[:, SKELETON.mirror_order]
     seen = film(first, second)
     poses = np.stack([joints({ROLES[name]: person[:, number] for number, name in enumerate(JOINTS)}, "halpe26") for person in seen.keypoints])
     poses[1, :LATE] = 0
     folder.mkdir(parents=True, exist_ok=True)
+    openpose(folder, poses[:1])
     return alphapose(folder, poses), seen.keypoints[:, :, : len(JOINTS)]
 
 

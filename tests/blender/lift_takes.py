@@ -4,6 +4,7 @@ Arguments: the pose file of two people, their keypoints (.npy), the frame in whi
 the packaged extension where it isn't installed.
 """
 
+import shutil
 from pathlib import Path
 
 import addon_utils
@@ -80,7 +81,36 @@ def test_the_file_is_told_and_what_it_lacks_is_asked_for():
     broken.write_text("{")
     message = refusal(bpy.ops.kinelift.import_poses, filepath=str(broken))
     assert str(broken) in message and not settings.was_read and settings.fps == 0, message
+    folder = Path(poses).with_name("openpose")
+    dropped = [{"name": path.name} for path in sorted(folder.iterdir())]
+    for given in ({"directory": f"{folder}/", "files": dropped, "filepath": str(folder / dropped[0]["name"])}, {"filepath": f"{folder}/"}):
+        assert bpy.ops.kinelift.import_poses(**given) == {"FINISHED"}
+        assert settings.title.startswith("OpenPose (") and settings.path == folder and len(settings.tracks) == 1, settings.title
+    assert "there is only one frame" in refusal(bpy.ops.kinelift.import_poses, filepath=str(folder / dropped[0]["name"]))
     assert bpy.types.FileHandler.bl_rna_get_subclass_py("KINELIFT_FH_poses").bl_import_operator == "kinelift.import_poses"
+
+
+def test_a_movie_tells_what_the_poses_do_not():
+    scene = empty_scene()
+    copied = Path(poses).parent / "movie" / "dance.json"
+    copied.parent.mkdir()
+    shutil.copyfile(poses, copied)
+    render = scene.render
+    render.engine, render.resolution_x, render.resolution_y, render.fps, scene.frame_end = "BLENDER_WORKBENCH", 64, 48, 25, 3
+    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(scene.camera)
+    if hasattr(render.image_settings, "media_type"):
+        render.image_settings.media_type = "VIDEO"
+    render.image_settings.file_format, render.ffmpeg.format, render.filepath = "FFMPEG", "MPEG4", str(copied.with_suffix(".mp4"))
+    bpy.ops.render.render(animation=True)
+    settings = scene.kinelift_lift
+    assert bpy.ops.kinelift.import_poses(filepath=str(copied)) == {"FINISHED"}
+    assert settings.footage == str(copied.with_suffix(".mp4")) and (settings.fps, tuple(settings.image_size)) == (25, (64, 48))
+    assert not settings.lacking
+    read(scene)
+    assert not settings.footage and settings.fps == 0, "another file's movie stayed"
+    settings.image_size, settings.footage = size, str(copied.with_suffix(".mp4"))
+    assert (settings.fps, tuple(settings.image_size)) == (25, size), "footage that is chosen tells what is unknown, and nothing else"
 
 
 def test_several_tracks_share_a_world_and_a_camera():
@@ -173,6 +203,7 @@ def test_a_lift_that_fails_leaves_all_as_it_was():
 
 
 test_the_file_is_told_and_what_it_lacks_is_asked_for()
+test_a_movie_tells_what_the_poses_do_not()
 test_several_tracks_share_a_world_and_a_camera()
 test_the_rig_stands_in_the_picture()
 test_a_lift_that_fails_leaves_all_as_it_was()
