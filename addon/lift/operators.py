@@ -16,7 +16,7 @@ from . import steps
 from .properties import packs
 
 SUFFIXES = (".json", ".csv", ".npz", ".npy", ".h5", ".txt")
-LABELS = {"--fps": "Frame Rate", "--image-size": "Image Size", "--focal": "Focal Length", "--format": "Format", "--joints": "Joints", "--y-up": "Y Up",
+LABELS = {"--fps": "Frame Rate", "--image-size": "Image Size", "--focal": "Focal (px)", "--format": "Format", "--joints": "Joints", "--y-up": "Y Up",
           "--track": "Tracks", "--skeleton": "Pack"}
 """Option of the command line -> the field of the panel that says the same."""
 
@@ -98,7 +98,8 @@ class KINELIFT_OT_lift(JobOperator, bpy.types.Operator):
         target = read_target(retarget.target, retarget.preset_name) if retarget.target is not None else None
         names = yield from in_the_panel(steps.lift(backend, wish, target))
         takes.play(bpy.context)
-        said = [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there", *([f"{names[0]} is on {target.name}"] if target else ())]
+        on = f", {'and' if len(names) == 1 else names[0]} on {target.name}" if target else ""
+        said = [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there{on}"]
         camera = bpy.context.scene.kinelift_takes[names[0]].camera
         if camera is not None:
             look_through(bpy.context)

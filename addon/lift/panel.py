@@ -10,9 +10,10 @@ from ..runtime.panel import SidebarPanel, draw_text, split_properties
 
 class KINELIFT_UL_tracks(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+        layout.use_property_split = False  # the list stands in a layout that splits
         row = layout.row(align=True)
         row.prop(item, "chosen", text="")
-        split = row.split(factor=0.3)
+        split = row.split(factor=0.25)
         split.label(text=item.name)
         split.label(text=f"{item.frames} frames ({item.share:.0%}), {item.size:.0f} px")
 

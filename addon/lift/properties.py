@@ -91,11 +91,11 @@ class KineliftLift(bpy.types.PropertyGroup):
     skeletons: CollectionProperty(type=KineliftSkeleton)
     notes: CollectionProperty(type=KineliftNote)
 
-    fps: FloatProperty(name="Frame Rate", description="Frames a second of the poses; 0 is unknown", min=0, max=1000, precision=3)
+    fps: FloatProperty(name="Frame Rate", description="Frames a second of the poses; 0 is unknown", min=0, max=1000, precision=2)
     image_size: IntVectorProperty(name="Image Size", description="Width and height of the video in pixels; 0 is unknown", size=2, min=0, max=100_000)
-    focal: FloatProperty(name="Focal Length (px)", description="Focal length of the camera in pixels; at 0 it is estimated", min=0, max=1e6, precision=0)
+    focal: FloatProperty(name="Focal (px)", description="Focal length of the camera in pixels; at 0 it is estimated", min=0, max=1e6, precision=0)
     height: FloatProperty(name="Height", description="How tall the subject is: the scale of the world", subtype="DISTANCE", default=USUAL_HEIGHT,
-                          min=0.05, max=10)
+                          min=0.05, max=10, precision=2)
     pack_name: StringProperty(name="Pack Name", description="The name of the chosen pack, which stays the same when packs come and go",
                               update=_take_usual_height)
     pack: EnumProperty(name="Pack", description="Whom it lifts: each pack has learnt one kind of body", items=lambda self, context: packs.items,
@@ -148,7 +148,7 @@ class KineliftLift(bpy.types.PropertyGroup):
         """Takes over what the backend found in the file. The most prominent track is chosen, a pack that fits the file's joints, and the
         movie that lies beside it."""
         chosen = set(self.chosen_tracks)
-        self.title = f"{found['title']} ({found['certainty']:.0%} sure)"
+        self.title = f"{found['title'][:1].upper()}{found['title'][1:]} ({found['certainty']:.0%} sure)"
         self.tracks.clear()
         for number, facts in enumerate(found["tracks"]):
             track = self.tracks.add()

@@ -86,7 +86,7 @@ def test_the_file_is_told_and_what_it_lacks_is_asked_for():
     for given in ({"directory": f"{folder}/", "files": dropped, "filepath": str(folder / dropped[0]["name"])}, {"filepath": f"{folder}/"}):
         assert bpy.ops.kinelift.import_poses(**given) == {"FINISHED"}
         assert settings.title.startswith("OpenPose (") and settings.path == folder and len(settings.tracks) == 1, settings.title
-    assert "there is only one frame" in refusal(bpy.ops.kinelift.import_poses, filepath=str(folder / dropped[0]["name"]))
+    assert "Choose the folder" in refusal(bpy.ops.kinelift.import_poses, filepath=str(folder / dropped[0]["name"]))
     assert bpy.types.FileHandler.bl_rna_get_subclass_py("KINELIFT_FH_poses").bl_import_operator == "kinelift.import_poses"
 
 

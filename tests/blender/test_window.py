@@ -59,9 +59,9 @@ def test_from_a_pose_file_to_a_rig_in_two_clicks(opened, tmp_path):
              image_size=poses.image_size, focal=poses.focal)
     window = opened(rig="Player")
     window.open_tab("Kinelift")
-    window.fill("file", str(tmp_path / "dance.npz"))
+    window.fill("kinelift_lift.file", str(tmp_path / "dance.npz"))
     read = window.wait(lambda state: state["poses"] and not state["job"], 120, "the tracks of the file")
-    assert read["poses"][0].startswith("plain") and len(read["poses"]) == 2
+    assert read["poses"][0].startswith("Plain") and len(read["poses"]) == 2
     window.settled()
     window.display.screenshot(tmp_path / "lift.png")
     x, y = window.find_button("bpy.ops.kinelift.lift(")
