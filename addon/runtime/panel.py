@@ -67,15 +67,18 @@ def _sentence(text: str) -> str:
 
 
 class KINELIFT_PT_job(SidebarPanel, bpy.types.Panel):
-    """The job under way, whichever panel began it, and the last error: at the top of the tab, where both are seen."""
+    """The job under way, whichever panel began it, and the last error: at the top of the tab, where both are seen. It has a header, since
+    Blender moves the tab of a panel without one to the top of the strip."""
 
-    bl_label = "Job"
+    bl_label = ""
     bl_idname = "KINELIFT_PT_job"
-    bl_options = {"HIDE_HEADER"}
 
     @classmethod
     def poll(cls, context):
         return board.job is not None or board.error is not None
+
+    def draw_header(self, context):
+        self.layout.label(text=board.job.title if board.job is not None else "Error")
 
     def draw(self, context):
         draw_job(self.layout)
