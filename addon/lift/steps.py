@@ -103,6 +103,7 @@ def footage_of(wish: Wish, motion: Motion3D) -> Footage:
     """The footage of a lifted motion, whose poses begin at some frame of it and may be of every second one only."""
     made = motion.provenance
     start = made["video_first_frame"] - wish.counts_from
-    if wish.footage.suffix.lower() not in MOVIES:
-        start += (number_of(wish.footage) or 1) - 1  # Blender counts the frames of a movie from 1, and images by their numbers
+    number = number_of(wish.footage)
+    if wish.footage.suffix.lower() not in MOVIES and number is not None:
+        start += number - 1  # Blender counts the frames of a movie from 1, and images by their numbers
     return Footage(wish.footage, made["video_fps"] * made["video_step"], start)

@@ -13,7 +13,7 @@ import numpy as np
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
-from tests.blender.inside import arguments, empty_scene, extension, heads
+from tests.blender.inside import arguments, empty_scene, extension, heads, when_under_way
 
 poses, keypoints, late, width, height, focal, *package = arguments()
 if package:
@@ -192,6 +192,9 @@ def test_a_lift_that_fails_leaves_all_as_it_was():
     assert scene.camera is None and scene.kinelift_takes[0].camera is None and scene.render.resolution_x == 1920
     settings.makes_camera = True
     before = len(bpy.data.objects), len(bpy.data.actions), len(scene.kinelift_takes)
+    when_under_way(lambda job: job.cancel(), 0.12)
+    assert bpy.ops.kinelift.lift() == {"CANCELLED"}
+    assert before == (len(bpy.data.objects), len(bpy.data.actions), len(scene.kinelift_takes)) and scene.camera is None
     for changed, said in (({"image_size": (30, 20)}, "'Image Size'"), ({"footage": "/nowhere/dance.mp4"}, "not footage"), ({"file": "/nowhere.json"}, "")):
         kept = {name: tuple(getattr(settings, name)) if name == "image_size" else getattr(settings, name) for name in changed}
         for name, value in changed.items():

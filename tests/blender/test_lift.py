@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from backend.motion.motion3d import Motion3D
 from backend.poses.joint_sets import joint_set_names
@@ -16,6 +17,17 @@ from tests.mvlift.lifting import make_pack
 from tests.programs.places import DEMO_WHEEL
 
 HERE = Path(__file__).parent
+FOOTAGE_IS_THERE = """
+import bpy, sys
+path, width, height = sys.argv[-3:]
+bpy.ops.wm.open_mainfile(filepath=path)
+scene = bpy.context.scene
+shown, user = scene.camera.data.background_images[0].image, scene.camera.data.background_images[0].image_user
+assert shown.source == "SEQUENCE" and user.frame_offset == -1 and user.frame_duration == 12, (shown.source, user.frame_offset, user.frame_duration)
+assert (scene.render.resolution_x, scene.render.resolution_y) == (int(width), int(height))
+"""
+"""Frame 0 of the poses is the image of number 0, where Blender would begin with 1."""
+
 
 
 @pytest.fixture
@@ -67,13 +79,17 @@ def test_the_command_line_lifts(blender, filmed, tmp_path: Path):
     refused = blender.run(*said, "--fps", 30, "--out", out, expect=1)
     assert "there are 2 tracks" in refused.stdout and "--track: 1, 2 or all" in refused.stdout
     assert not out.exists()
-    blender.run(*said, "--fps", 30, "--focal", FOCAL, "--track", "all", "--height", 1.8, "--blend", scene, "--target", "Player", "--out", out)
+    for frame in range(LATE):
+        Image.new("RGB", (64, 36)).save(tmp_path / f"frame_{frame:03d}.png")
+    blender.run(*said, "--fps", 30, "--focal", FOCAL, "--track", "all", "--height", 1.8, "--footage", tmp_path / "frame_000.png", "--blend", scene,
+                "--target", "Player", "--out", out)
     stem = filmed[0].stem
     assert {path.name for path in out.iterdir()} == {*(f"{stem}_{number}_lifted.{kind}" for number in (0, 1) for kind in ("npz", "fbx")),
                                                      f"{stem}_0_lifted_Player.fbx", f"{stem}_0_lifted.blend"}
     motion = Motion3D.load(out / f"{stem}_1_lifted.npz")
     assert (motion.provenance["track"], motion.provenance["first_frame"], motion.provenance["settings"]["height"]) == ("2", LATE, 1.8)
     assert motion.camera.image_size == IMAGE
+    blender.run_script(FOOTAGE_IS_THERE, out / f"{stem}_0_lifted.blend", *IMAGE)
     blender.run_script(HERE / "round_trip.py", out / f"{stem}_0_lifted.blend", out / f"{stem}_0_lifted_Player.fbx", "Player", "Player Ball")
 
 
