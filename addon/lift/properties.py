@@ -95,7 +95,7 @@ class KineliftLift(bpy.types.PropertyGroup):
     image_size: IntVectorProperty(name="Image Size", description="Width and height of the video in pixels; 0 is unknown", size=2, min=0, max=100_000)
     focal: FloatProperty(name="Focal (px)", description="Focal length of the camera in pixels; at 0 it is estimated", min=0, max=1e6, precision=0)
     height: FloatProperty(name="Height", description="How tall the subject is: the scale of the world", subtype="DISTANCE", default=USUAL_HEIGHT,
-                          min=0.05, max=10, precision=2)
+                          min=0.05, max=10, precision=3)
     pack_name: StringProperty(name="Pack Name", description="The name of the chosen pack, which stays the same when packs come and go",
                               update=_take_usual_height)
     pack: EnumProperty(name="Pack", description="Whom it lifts: each pack has learnt one kind of body", items=lambda self, context: packs.items,

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.blender.window import Window
+from tests.blender.filmed import two_people
+from tests.blender.window import Window, start_window
 from tests.mvlift.lifting import film, make_pack, walk
+from tests.programs.run import kill_group
 from tests.tiny_pack import make_tiny_pack
 
 PICTURE = os.environ.get("KINELIFT_PANEL_PICTURE")
@@ -33,6 +35,14 @@ def opened(blender_program, extension_zip, backend_python, xvfb, tmp_path):
         window.close()
 
 
+def filmed_walk(path: Path) -> Path:
+    """A pose file that says all that lifting needs."""
+    poses = film(walk(2.0))
+    np.savez(path, keypoints=np.concatenate([poses.keypoints, poses.confidences[..., None]], -1), joint_names=poses.joint_names, fps=30.0,
+             image_size=poses.image_size, focal=poses.focal)
+    return path
+
+
 def test_a_click_on_generate_makes_a_take_that_plays(opened, tmp_path):
     window = opened(pack="tiny", seconds=6, variants=4, mode="paper")
     window.open_tab("Kinelift")
@@ -53,13 +63,10 @@ def test_a_click_on_generate_makes_a_take_that_plays(opened, tmp_path):
 
 def test_from_a_pose_file_to_a_rig_in_two_clicks(opened, tmp_path):
     """A path typed into the field reads the file, a click lifts it, and the rig moves in the picture."""
-    poses = film(walk(2.0))
-    confidences = poses.confidences[..., None]
-    np.savez(tmp_path / "dance.npz", keypoints=np.concatenate([poses.keypoints, confidences], -1), joint_names=poses.joint_names, fps=30.0,
-             image_size=poses.image_size, focal=poses.focal)
+    poses = filmed_walk(tmp_path / "dance.npz")
     window = opened(rig="Player")
     window.open_tab("Kinelift")
-    window.fill("kinelift_lift.file", str(tmp_path / "dance.npz"))
+    window.fill("kinelift_lift.file", str(poses))
     read = window.wait(lambda state: state["poses"] and not state["job"], 120, "the tracks of the file")
     assert read["poses"][0].startswith("Plain") and len(read["poses"]) == 2
     window.settled()
@@ -74,3 +81,16 @@ def test_from_a_pose_file_to_a_rig_in_two_clicks(opened, tmp_path):
     if PICTURE:
         shutil.copyfile(tmp_path / "lift.png", Path(PICTURE).with_suffix(".lift.png"))
         shutil.copyfile(tmp_path / "lifted.png", Path(PICTURE).with_suffix(".lifted.png"))
+
+
+def test_a_file_is_chosen_in_the_browser_and_others_are_dropped(blender_program, extension_zip, backend_python, xvfb, tmp_path):
+    blender_program.env["KINELIFT_PYTHON"] = str(backend_python)
+    blender_program.install(extension_zip)
+    two_people(tmp_path / "video")
+    arguments = [tmp_path / "said", filmed_walk(tmp_path / "dance.npz"), tmp_path / "video/openpose"]
+    process = start_window(blender_program, xvfb, Path(__file__).with_name("choose_file.py"), *arguments)
+    try:
+        output, _ = process.communicate(timeout=1000)
+    finally:
+        kill_group(process)
+    assert (tmp_path / "said").is_file(), output[-3000:]

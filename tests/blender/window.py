@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import Popen
 
 from tests.programs.display import Display
 from tests.programs.run import BlenderProgram, kill_group
@@ -17,17 +18,21 @@ START_TIMEOUT = 300.0
 """Seconds: drawing in software on a busy machine starts slowly."""
 
 
+def start_window(blender: BlenderProgram, display: Display, script: Path, *arguments: object) -> Popen[str]:
+    """Starts a Blender whose window fills a display and which runs a script there; the splash doesn't cover it."""
+    blender.run_script("import bpy\nbpy.context.preferences.view.show_splash = False\nbpy.ops.wm.save_userpref()")
+    blender.env["DISPLAY"] = display.name
+    return blender.start("--window-geometry", 0, 0, *display.size, "--python-exit-code", 1, "--python", script, "--", *arguments)
+
+
 class Window:
     """A started Blender on a virtual display. Points are pixels from the top left."""
 
     def __init__(self, blender: BlenderProgram, display: Display, folder: Path, **settings: object):
-        blender.run_script("import bpy\nbpy.context.preferences.view.show_splash = False\nbpy.ops.wm.save_userpref()")
-        blender.env["DISPLAY"] = display.name
         self.display, self.file = display, folder / "state.json"
         self.file.unlink(missing_ok=True)
         given = [f"{name}={value}" for name, value in settings.items()]
-        self.process = blender.start("--window-geometry", 0, 0, *display.size, "--python-exit-code", 1,
-                                     "--python", SCRIPT, "--", self.file, *given)
+        self.process = start_window(blender, display, SCRIPT, self.file, *given)
 
     def state(self) -> dict:
         """What Blender last wrote."""
