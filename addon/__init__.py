@@ -5,9 +5,9 @@ from importlib import import_module
 FEATURES = (
     "preferences", "runtime.panel",
     "scene.takes",
-    "generate.properties", "retarget.properties", "export.properties",
-    "generate.operators", "retarget.operators", "export.operators",
-    "generate.panel", "retarget.panel", "export.panel",
+    "generate.properties", "lift.properties", "retarget.properties", "export.properties",
+    "generate.operators", "lift.operators", "retarget.operators", "export.operators",
+    "generate.panel", "lift.panel", "retarget.panel", "export.panel",
     "cli",
 )
 """Modules with register() and unregister(), those that others build on first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import time
@@ -13,13 +14,17 @@ import bpy
 
 from ..backend.errors import Cancelled, KineliftError, write_error
 from ..backend.motion.files import whole_file
+from ..backend.packs.catalogue import list_packs
 from .export.subjects import Subject, armature_subject, take_subject
 from .generate import steps as generating
+from .lift import steps as lifting
 from .retarget import steps as retargeting
 from .runtime import session
 from .runtime.environment import PYTHON_VARIABLE
 from .runtime.jobs import Job, Progress, Steps, run_to_end
+from .runtime.location import user_folder
 from .scene.fbx import export_fbx
+from .scene.footage import facts_of
 
 FORMATS = ("fbx", "blend", "npz")
 SHOW_INTERVAL = 2.0
@@ -64,6 +69,27 @@ def _parser() -> argparse.ArgumentParser:
     _add_output(generate)
     generate.set_defaults(run=_generate)
 
+    lift = commands.add_parser("lift", help="lift the 2D poses of a video to 3D")
+    lift.add_argument("--poses", type=Path, required=True, help="a pose file, or a folder with one file for each frame")
+    lift.add_argument("--pack", required=True, help="name of a pack that lifts")
+    lift.add_argument("--track", action="append", default=[], help="id of a track, or all; may be said several times. Needed where there are several")
+    lift.add_argument("--fps", type=float, default=0.0, help="frames a second of the poses, where the file doesn't say it")
+    lift.add_argument("--image-size", type=_image_size, default=(0, 0), metavar="WxH", help="size of the video in pixels, where the file doesn't say it")
+    lift.add_argument("--focal", type=float, default=0.0, help="focal length in pixels; estimated without it")
+    lift.add_argument("--format", default="", help="the format, where the content doesn't tell")
+    lift.add_argument("--joints", default="", help="the joint set, where several have as many joints")
+    lift.add_argument("--y-up", action="store_true", help="y grows upwards in the file")
+    lift.add_argument("--height", type=float, default=0.0, help="metres the subject is tall; the pack's usual height without it")
+    lift.add_argument("--seed", type=int, default=0)
+    lift.add_argument("--no-plant", dest="plant", action="store_false", help="leave the feet where the picture shows them")
+    lift.add_argument("--no-camera", dest="makes_camera", action="store_false", help="make no camera, and leave the scene's image size alone")
+    lift.add_argument("--footage", type=Path, help="the movie, or the first of its numbered images, to show in the camera")
+    lift.add_argument("--counts-from", type=int, default=0, help="the number that the pose file gives the footage's first frame")
+    lift.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    _add_target(lift, required=False)
+    _add_output(lift)
+    lift.set_defaults(run=_lift)
+
     retarget = commands.add_parser("retarget", help="put a motion file on an armature")
     retarget.add_argument("--motion", type=Path, required=True, help="a motion file (.npz)")
     _add_target(retarget, required=True)
@@ -100,12 +126,37 @@ def _formats(text: str) -> tuple[str, ...]:
     return chosen
 
 
+def _image_size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", text.lower())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write for example 1920x1080")
+    return int(found[1]), int(found[2])
+
+
 def _generate(arguments: argparse.Namespace) -> None:
     _open_scene(arguments.blend)
     target = _target(arguments) if arguments.target else None
     wish = generating.Wish(arguments.pack, arguments.seconds, arguments.seed, arguments.variants, arguments.mode,
                            arguments.in_place, arguments.device)
-    names = _run("Generating", generating.generate(session.backend(arguments.python), wish, target))
+    _write_takes(arguments, _run("Generating", generating.generate(session.backend(arguments.python), wish, target)), target)
+
+
+def _lift(arguments: argparse.Namespace) -> None:
+    pack = next((pack for pack in list_packs([user_folder("packs")]) if pack.name == arguments.pack), None)
+    if pack is None or pack.kind != "mvlift":
+        raise KineliftError(f"there is no pack {arguments.pack!r} that lifts", f"Copy it into {user_folder('packs')}, or choose another", code="missing-pack")
+    if arguments.footage is not None:
+        facts_of(arguments.footage.resolve())
+    _open_scene(arguments.blend)
+    target = _target(arguments) if arguments.target else None
+    reading = lifting.Reading(arguments.poses.resolve(), arguments.fps, arguments.image_size, arguments.focal, arguments.format, arguments.joints,
+                              arguments.y_up)
+    wish = lifting.Wish(reading, pack.name, pack.skeleton, tuple(arguments.track), arguments.height, arguments.seed, arguments.plant, arguments.device,
+                        arguments.makes_camera, arguments.footage.resolve() if arguments.footage else None, arguments.counts_from)
+    _write_takes(arguments, _run("Lifting", lifting.lift(session.backend(arguments.python), wish, target)), target)
+
+
+def _write_takes(arguments: argparse.Namespace, names: list[str], target: retargeting.Target | None) -> None:
     scene = bpy.context.scene
     for name in names:
         take = scene.kinelift_takes[name]

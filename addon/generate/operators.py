@@ -9,7 +9,7 @@ from ..runtime import session
 from ..runtime.operator import JobOperator
 from ..scene import takes
 from . import steps
-from .properties import MAX_SEED, refresh_packs
+from .properties import MAX_SEED, packs
 
 
 class KINELIFT_OT_generate(JobOperator, bpy.types.Operator):
@@ -50,7 +50,7 @@ class KINELIFT_OT_refresh_packs(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     def execute(self, context):
-        refresh_packs()
+        packs.refresh()
         return {"FINISHED"}
 
 

@@ -5,7 +5,7 @@ import bpy
 from ..preferences import draw_set_up
 from ..runtime import session
 from ..runtime.jobs import board
-from ..runtime.panel import SidebarPanel, draw_error, draw_job, draw_text, split_properties
+from ..runtime.panel import SidebarPanel, draw_text, split_properties
 
 
 class KINELIFT_PT_generate(SidebarPanel, bpy.types.Panel):
@@ -18,8 +18,6 @@ class KINELIFT_PT_generate(SidebarPanel, bpy.types.Panel):
             self._draw_settings(layout, context)
         elif not board.is_busy:
             draw_set_up(layout, context)
-        draw_job(layout)
-        draw_error(layout, context)
 
     def _draw_settings(self, layout, context):
         settings = context.scene.kinelift_generate

@@ -3,29 +3,13 @@
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
-from ...backend.errors import KineliftError
-from ...backend.packs.catalogue import Pack, list_packs
-from ..runtime.location import user_folder
+from ...backend.packs.catalogue import Pack
+from ..runtime.packs import PackChoice
 from .steps import Wish
 
 MAX_SEED = 2**31 - 1
 
-_packs: list[Pack] = []
-_items: list[tuple[str, str, str, int]] = []
-
-
-def refresh_packs() -> None:
-    """Looks for packs on the disk again."""
-    _packs[:] = [pack for pack in list_packs([user_folder("packs")]) if pack.kind != "mvlift"]
-    _items[:] = [(pack.name, pack.title, pack.description, number) for number, pack in enumerate(_packs)]
-
-
-def _chosen_number(self) -> int:
-    return next((number for number, pack in enumerate(_packs) if pack.name == self.pack_name), 0)
-
-
-def _choose_number(self, number: int) -> None:
-    self.pack_name = _packs[number].name
+packs = PackChoice(lambda pack: pack.kind != "mvlift")
 
 
 def _fit_seconds(self, context) -> None:
@@ -39,7 +23,8 @@ class KineliftGenerate(bpy.types.PropertyGroup):
     pack_name: StringProperty(name="Pack Name", description="The name of the chosen pack, which stays the same when packs come and go",
                               update=_fit_seconds)
     pack: EnumProperty(name="Pack", description="What the motion is like: each pack has learnt one kind",
-                       items=lambda self, context: _items, get=_chosen_number, set=_choose_number)
+                       items=lambda self, context: packs.items,
+                       get=lambda self: packs.number(self), set=lambda self, number: packs.choose(self, number))
     seconds: FloatProperty(name="Seconds", description="Length of the motion",
                            default=6.0, min=0.5, max=60.0, soft_max=10.0, step=50, precision=1)
     seed: IntProperty(name="Seed", description="The same seed, pack and settings give the same motion", default=0, min=0, max=MAX_SEED)
@@ -59,23 +44,17 @@ class KineliftGenerate(bpy.types.PropertyGroup):
     @property
     def chosen_pack(self) -> Pack | None:
         """The pack that is chosen; None when there are no packs."""
-        return _packs[_chosen_number(self)] if _packs else None
+        return packs.chosen(self)
 
     def wish(self) -> Wish:
         """These settings for the backend. Raises KineliftError when there is no pack, or a broken one."""
-        pack = self.chosen_pack
-        if pack is None:
-            raise KineliftError("there are no model packs", "Copy a pack into the folder of packs, then click Refresh",
-                                str(user_folder("packs")), "missing-pack")
-        if pack.problem:
-            raise KineliftError(f"the pack {pack.title} can't be used: {pack.problem.rstrip('.')}", "Choose another pack",
-                                str(pack.folder), "bad-pack")
+        pack = packs.usable(self)
         seconds = min(self.seconds, pack.seconds_max)
         return Wish(pack.name, seconds, self.seed, self.variants, self.mode, self.in_place, self.device)
 
 
 def register() -> None:
-    refresh_packs()
+    packs.refresh()
     bpy.utils.register_class(KineliftGenerate)
     bpy.types.Scene.kinelift_generate = PointerProperty(type=KineliftGenerate)
 

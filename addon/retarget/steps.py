@@ -14,6 +14,7 @@ from ...rigs import Mapping
 from ..runtime.jobs import Steps
 from ..runtime.location import new_job_folder
 from ..runtime.process import BackendProcess
+from ..scene import takes
 from ..scene.armatures import describe, write_armature_file
 from ..scene.empties import COMPANION_OF, key_object, radius_of
 from ..scene.keying import apply_fit
@@ -46,18 +47,21 @@ def fit(backend: BackendProcess, motion_file: Path | str, target: Target) -> Ste
 
 
 def key_fit(fit_file: Path, target: Target, action_name: str, scene: bpy.types.Scene) -> bpy.types.Object:
-    """Keys a fit on its target, and the motion's objects on empties beside it. Returns the armature object."""
+    """Keys a fit on its target, and the motion's objects on empties beside it, from where the take of the Action's name begins; its
+    camera then films the target. Returns the armature object."""
     armature = scene.objects.get(target.name)
     if armature is None:
         raise KineliftError(f"the armature {target.name!r} is no longer in the scene", "Choose an armature and apply the take again",
                             code="no-target")
-    fit = read_npz(fit_file, "fit file", "Fit the motion again", "bad-fit", needed=("object_names", "object_positions", "fps"))
-    apply_fit(armature, fit_file, action_name, target.mapping, scene.frame_start)
+    fit = read_npz(fit_file, "fit file", "Fit the motion again", "bad-fit", needed=("object_names", "object_positions", "fps", "scale"))
+    start = takes.start_of(scene, action_name)
+    apply_fit(armature, fit_file, action_name, target.mapping, start)
     collection = armature.users_collection[0]
     for number, name in enumerate(fit["object_names"]):
-        empty = key_object(f"{armature.name} {name}", fit["object_positions"][:, number], float(fit["fps"]), scene.frame_start,
+        empty = key_object(f"{armature.name} {name}", fit["object_positions"][:, number], float(fit["fps"]), start,
                            radius_of(str(name)), collection)
         empty[COMPANION_OF] = armature
+    takes.film(scene, action_name, float(fit["scale"]))
     return armature
 
 

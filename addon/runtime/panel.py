@@ -66,6 +66,25 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+class KINELIFT_PT_job(SidebarPanel, bpy.types.Panel):
+    """The job under way, whichever panel began it, and the last error: at the top of the tab, where both are seen. It has a header, since
+    Blender moves the tab of a panel without one to the top of the strip."""
+
+    bl_label = ""
+    bl_idname = "KINELIFT_PT_job"
+
+    @classmethod
+    def poll(cls, context):
+        return board.job is not None or board.error is not None
+
+    def draw_header(self, context):
+        self.layout.label(text=board.job.title if board.job is not None else "Error")
+
+    def draw(self, context):
+        draw_job(self.layout)
+        draw_error(self.layout, context)
+
+
 class KINELIFT_OT_cancel_job(bpy.types.Operator):
     """Stop the work under way. Nothing that was there before is lost"""
 
@@ -91,4 +110,4 @@ class KINELIFT_OT_dismiss_error(bpy.types.Operator):
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((KINELIFT_OT_cancel_job, KINELIFT_OT_dismiss_error))
+register, unregister = bpy.utils.register_classes_factory((KINELIFT_PT_job, KINELIFT_OT_cancel_job, KINELIFT_OT_dismiss_error))

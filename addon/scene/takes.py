@@ -9,6 +9,7 @@ from bpy.props import CollectionProperty, IntProperty, PointerProperty, StringPr
 
 from ...backend.errors import KineliftError
 from ...backend.motion.motion3d import Motion3D
+from .cameras import rescale
 from .empties import key_object, radius_of
 from .keying import scene_fps
 from .stick import make_stick
@@ -19,26 +20,30 @@ class KineliftTake(bpy.types.PropertyGroup):
     motion_file: StringProperty(name="Motion File", subtype="FILE_PATH")
     pack: StringProperty(name="Pack")
     seed: IntProperty(name="Seed")
-    frames: IntProperty(name="Frames", description="Length in frames of the scene when the take was made")
+    frames: IntProperty(name="Frames", description="Frames of the scene from its start to the end of the take, when the take was made")
+    delay: IntProperty(name="Delay", description="Frames of the scene after its start at which the take begins, when the take was made")
+    camera: PointerProperty(name="Camera", description="The camera that filmed it", type=bpy.types.Object)
     collection: PointerProperty(type=bpy.types.Collection)
     stick: PointerProperty(type=bpy.types.Object)
 
 
-def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str, seed: int) -> KineliftTake:
-    """Adds a motion file to the scene as a take with a keyed stick armature and its objects. The file is read before
-    the scene is touched. Raises KineliftError."""
+def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str, seed: int, title: str = "") -> KineliftTake:
+    """Adds a motion file to the scene as a take with a keyed stick armature and its objects, named after `title`, else pack and seed. The
+    file is read before the scene is touched. Raises KineliftError."""
     motion = Motion3D.load(motion_file)
-    name = next(name for name in _names(f"{pack} {seed}") if name not in scene.kinelift_takes)
+    name = next(name for name in _names(title or f"{pack} {seed}") if name not in scene.kinelift_takes)
+    delay = delay_of(motion, scene)
     collection = bpy.data.collections.new(name)
     scene.collection.children.link(collection)
-    stick = make_stick(name, motion, scene.frame_start, collection)
+    stick = make_stick(name, motion, scene.frame_start + delay, collection)
     for number, object_name in enumerate(motion.object_names):
-        key_object(f"{name} {object_name}", motion.object_positions[:, number], motion.fps, scene.frame_start,
+        key_object(f"{name} {object_name}", motion.object_positions[:, number], motion.fps, scene.frame_start + delay,
                    radius_of(object_name), collection)
     take = scene.kinelift_takes.add()
     take.name, take.motion_file, take.pack, take.seed = name, str(motion_file), pack, seed
     take.collection, take.stick = collection, stick
-    take.frames = round((len(motion.positions) - 1) / motion.fps * scene_fps(scene)) + 1
+    take.delay = delay
+    take.frames = delay + round((len(motion.positions) - 1) / motion.fps * scene_fps(scene)) + 1
     scene.kinelift_take_index = len(scene.kinelift_takes) - 1
     return take
 
@@ -47,6 +52,18 @@ def _names(base: str) -> Iterator[str]:
     yield base
     for number in count(2):
         yield f"{base} ({number})"
+
+
+def delay_of(motion: Motion3D, scene: bpy.types.Scene) -> int:
+    """Frames of the scene, whole ones, after which a motion begins: what was filmed begins where it was seen first, so that all tracks of
+    a video keep the video's time."""
+    return round(motion.provenance.get("first_frame", 0) / motion.fps * scene_fps(scene))
+
+
+def start_of(scene: bpy.types.Scene, name: str) -> int:
+    """The frame of the scene at which the take of that name begins; the scene's first where there is none."""
+    take = scene.kinelift_takes.get(name)
+    return scene.frame_start + (take.delay if take is not None else 0)
 
 
 def get_take(scene: bpy.types.Scene, index: int) -> KineliftTake:
@@ -58,9 +75,18 @@ def get_take(scene: bpy.types.Scene, index: int) -> KineliftTake:
 
 def show_take(scene: bpy.types.Scene, shown: KineliftTake | None) -> None:
     """Shows one take's own armature and hides those of the others; none at all for None."""
+    if shown is not None:
+        film(scene, shown.name, 1.0)
     for take in scene.kinelift_takes:
         if take.collection is not None:
             take.collection.hide_viewport = take.collection.hide_render = shown is None or take.name != shown.name
+
+
+def film(scene: bpy.types.Scene, name: str, scale: float) -> None:
+    """Lets the camera of the take of that name, where it has one, film its motion at another size: that of an armature it was put on."""
+    take = scene.kinelift_takes.get(name)
+    if take is not None and take.camera is not None:
+        rescale(take.camera, scale)
 
 
 def frame_take(scene: bpy.types.Scene, take: KineliftTake) -> None:

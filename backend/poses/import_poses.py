@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.errors import KineliftError
 from backend.poses.content import Options, refuse
 from backend.poses.joint_sets import joint_set_names, roles_of, sources
 from backend.poses.poses2d import fits, make_poses2d
-from backend.poses.sniffer import FORMATS, read_poses
+from backend.poses.sniffer import FORMATS, Candidate, read_poses, sniff
 from backend.poses.tracks import PoseFile, Track
 from rigs import load_skeleton, skeleton_names
 
@@ -30,13 +31,57 @@ def describe(file: PoseFile, certainty: float, reason: str) -> list[str]:
         f"focal       {file.focal:g} px" if file.focal else "focal       unknown",
         f"joints      {len(names)}: {', '.join(names[:8])}" + (" ..." if len(names) > 8 else ""),
     ]
-    found = {name: len(sources(names, skeleton)) / len(skeleton.joints + skeleton.objects)
-             for name in skeleton_names() if fits(names, skeleton := load_skeleton(name)) and not skeleton.travel}
-    lines.append("skeletons   " + (", ".join(f"{name} {share:.0%}" for name, share in sorted(found.items(), key=lambda item: -item[1])) or "none fits"))
+    lines.append("skeletons   " + (", ".join(f"{name} {share:.0%}" for name, share in fitting_skeletons(names).items()
+                                             if not load_skeleton(name).travel) or "none fits"))
     lines += [f"track {track.id:<5} {track.summary()}" for track in file.tracks]
-    notes = file.notes + [f"track {track.id} has its shoulders below its feet: if y grows upwards in the file, say --y-up"
-                          for track in file.tracks if is_upside_down(track)]
-    return lines + [f"note: {note}" for note in notes]
+    return lines + [f"note: {note}" for note in all_notes(file)]
+
+
+def fitting_skeletons(names: list[str]) -> dict[str, float]:
+    """The skeletons that joints of these names can be read for, and the share of each that they give, the largest first."""
+    found = {name: len(sources(names, skeleton)) / len(skeleton.joints + skeleton.objects)
+             for name in skeleton_names() if fits(names, skeleton := load_skeleton(name))}
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def all_notes(file: PoseFile) -> list[str]:
+    """What was mended or assumed, and what looks odd."""
+    return file.notes + [f"track {track.id} has its shoulders below its feet: if y grows upwards in the file, say --y-up"
+                         for track in file.tracks if is_upside_down(track)]
+
+
+def summary(file: PoseFile, candidate: Candidate) -> dict:
+    """What a file holds, for programs: what `describe` says, unknown numbers as 0; missing: which of fps and image_size nobody has said.
+
+    Tracks as {id, frames, first, last, share, size, confidence}: frames seen, the first and the last of them, their share of the file's, the mean
+    size in pixels and the mean confidence.
+    """
+    return {
+        "format": file.format, "title": FORMATS[file.format].TITLE, "certainty": candidate.certainty, "reason": candidate.reason,
+        "frames": file.frames, "first_frame": file.first_frame, "step": file.step, "fps": file.fps or 0.0,
+        "image_size": list(file.image_size or (0, 0)), "focal": file.focal or 0.0, "joints": len(file.tracks[0].joint_names),
+        "skeletons": fitting_skeletons(file.tracks[0].joint_names), "tracks": [track.facts() for track in file.tracks], "notes": all_notes(file),
+        "missing": [name for name in ("fps", "image_size") if not getattr(file, name)], "poses": "",
+    }
+
+
+def import_poses(path: Path, options: Options, format_: str | None, skeleton: str, tracks: list[str], out_dir: Path | None) -> dict:
+    """The `summary` of a pose file; with a skeleton its tracks of these ids ("all", or none for the only one) are written to `out_dir` as the
+    2D pose file `poses`. A file in shares of an image whose size nobody has said has no tracks yet. Raises KineliftError."""
+    try:
+        file, candidate = read_poses(path, options, format_)
+    except KineliftError as error:
+        if skeleton or options.image_size or error.code != "missing-setting":
+            raise
+        best = Candidate(format_, 1.0, "as was said") if format_ else sniff(path)[0]
+        return {"format": best.format, "title": FORMATS[best.format].TITLE, "certainty": best.certainty, "reason": best.reason, "frames": 0,
+                "first_frame": 0, "step": 1, "fps": 0.0, "image_size": [0, 0], "focal": 0.0, "joints": 0, "skeletons": {}, "tracks": [],
+                "notes": [error.message], "missing": ["image_size"], "poses": ""}
+    found = summary(file, candidate)
+    if skeleton:
+        poses, notes = make_poses2d(file, skeleton, tracks)
+        found["poses"], found["notes"] = str(poses.save(out_dir / f"{path.stem}.npz")), found["notes"] + notes
+    return found
 
 
 def is_upside_down(track: Track) -> bool:

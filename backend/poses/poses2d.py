@@ -97,8 +97,8 @@ class Poses2D:
             raise KineliftError(f"the 2D pose file holds the wrong kind of data ({error})", REMEDY, str(path), "bad-poses") from error
 
 
-def make_poses2d(file: PoseFile, skeleton_name: str, track: str | None = None) -> tuple[Poses2D, list[str]]:
-    """The chosen track (an id, "all", or None where there is one) on the skeleton, mended, and what was done to it.
+def make_poses2d(file: PoseFile, skeleton_name: str, track: str | list[str] | None = None) -> tuple[Poses2D, list[str]]:
+    """The chosen tracks (an id or several, "all", or None where there is one) on the skeleton, mended, and what was done to them.
 
     Raises KineliftError naming the option where the frame rate, the image size or the choice is missing, or where the file's joints
     are not enough of the skeleton's.
@@ -126,16 +126,18 @@ def make_poses2d(file: PoseFile, skeleton_name: str, track: str | None = None) -
     return poses, notes
 
 
-def choose(file: PoseFile, track: str | None) -> list[Track]:
-    """The tracks meant by an id, "all" or None."""
+def choose(file: PoseFile, track: str | list[str] | None) -> list[Track]:
+    """The tracks meant by an id or several, "all" or None."""
     ids = [entry.id for entry in file.tracks]
-    if track == ALL or (track is None and len(ids) == 1):
+    wanted = [track] if isinstance(track, str) else list(track or [])
+    if ALL in wanted or (not wanted and len(ids) == 1):
         return file.tracks
-    if track not in ids:
+    unknown = [id_ for id_ in wanted if id_ not in ids]
+    if unknown or not wanted:
         most = ", ".join(ids[:10]) + (" ..." if len(ids) > 10 else "")
-        refuse(f"there is no track {track!r}" if track else f"there are {len(ids)} tracks", f"Choose with --track: {most} or {ALL}", file.source,
+        refuse(f"there is no track {unknown[0]!r}" if unknown else f"there are {len(ids)} tracks", f"Choose with --track: {most} or {ALL}", file.source,
                "missing-setting")
-    return [file.tracks[ids.index(track)]]
+    return [entry for entry in file.tracks if entry.id in wanted]
 
 
 def check_joints(track: Track, skeleton: Skeleton, place: object) -> None:

@@ -48,11 +48,15 @@ class Track:
         low, high = boxes(self.keypoints, self.confidences)
         return np.linalg.norm(high - low, axis=-1)
 
-    def summary(self) -> str:
-        """Length, share of the frames, mean size and mean confidence in a line."""
+    def facts(self) -> dict:
+        """id; frames seen, first and last of them and their share of the file's; mean size in pixels and mean confidence where seen."""
         seen = np.flatnonzero(self.seen)
-        share, confidence = len(seen) / len(self.seen), self.confidences[self.confidences > 0].mean()
-        return f"{len(seen)} frames ({share:.0%}), {seen[0]} to {seen[-1]}, {self.sizes()[seen].mean():.0f} px, confidence {confidence:.2f}"
+        return {"id": self.id, "frames": len(seen), "first": int(seen[0]), "last": int(seen[-1]), "share": len(seen) / len(self.seen),
+                "size": float(self.sizes()[seen].mean()), "confidence": float(self.confidences[self.confidences > 0].mean())}
+
+    def summary(self) -> str:
+        """The facts in a line."""
+        return "{frames} frames ({share:.0%}), {first} to {last}, {size:.0f} px, confidence {confidence:.2f}".format(**self.facts())
 
 
 @dataclass

@@ -6,13 +6,14 @@ Both sides of the border import this module; it knows nothing of sockets, pipes 
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
 PROTOCOL_VERSION = 1
 
 INITIALIZE = "initialize"
 GENERATE = "generate"
+POSES = "poses"
 LIFT = "lift"
 FIT = "fit"
 CANCEL = "cancel"
@@ -140,16 +141,16 @@ class Params:
     @classmethod
     def read(cls: type[T], params: dict[str, Any]) -> T:
         """Checks names and types. Raises ProtocolError that names the field."""
-        known = {field.name: field for field in fields(cls)}
+        known = {entry.name: entry for entry in fields(cls)}
         for name in params.keys() - known.keys():
             raise ProtocolError(cls._wrong(f"{cls.METHOD} has no parameter {name!r}", f"Use these: {', '.join(known)}", name))
         values = {}
-        for name, field in known.items():
+        for name, entry in known.items():
             if name not in params:
-                if field.default is MISSING:
+                if entry.default is MISSING and entry.default_factory is MISSING:
                     raise ProtocolError(cls._wrong(f"{cls.METHOD} needs the parameter {name!r}", f"Add {name!r}", name))
                 continue
-            value, kind = params[name], field.type
+            value, kind = params[name], entry.type
             if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
                 value = float(value)
             if type(value).__name__ != kind:
@@ -159,7 +160,7 @@ class Params:
 
     def write(self) -> dict[str, Any]:
         """The parameters as a JSON object."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     @classmethod
     def _wrong(cls, message: str, remedy: str, place: str) -> ErrorBody:
@@ -186,6 +187,25 @@ class GenerateParams(Params):
     mode: str = "fast"
     in_place: bool = False
     device: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PosesParams(Params):
+    """Says what the pose file or folder `file` holds. 0 and "" stand for what the file is to say; `width` and `height` of the image and `focal`
+    in pixels. With a `skeleton` the tracks of the ids `tracks` ("all" stands for all, none for the only one) are written to `job_dir`."""
+
+    METHOD = POSES
+    file: str
+    format: str = ""
+    joints: str = ""
+    fps: float = 0.0
+    width: int = 0
+    height: int = 0
+    focal: float = 0.0
+    y_up: bool = False
+    skeleton: str = ""
+    tracks: list = field(default_factory=list)
+    job_dir: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -237,6 +237,17 @@ def _generate(raw: dict[str, Any], report: Report) -> dict[str, Any]:
     return {"motions": [str(path) for path in generate(GenerateSettings(**settings), out_dir, report)]}
 
 
+def _poses(raw: dict[str, Any], report: Report) -> dict[str, Any]:
+    params = protocol.PosesParams.read(raw)
+    from backend.poses.import_poses import Options, import_poses
+
+    report(0.0, "reading the poses")
+    size = (params.width, params.height)
+    options = Options(params.fps or None, size if all(size) else None, params.focal or None, params.joints or None, params.y_up)
+    out_dir = _job_dir(params.job_dir) if params.skeleton else None
+    return import_poses(Path(params.file), options, params.format or None, params.skeleton, [str(id_) for id_ in params.tracks], out_dir)
+
+
 def _lift(raw: dict[str, Any], report: Report) -> dict[str, Any]:
     settings = protocol.LiftParams.read(raw).write()
     from backend.mvlift.lift import LiftSettings, lift_file
@@ -263,5 +274,5 @@ def _job_dir(path: str) -> Path:
     return folder
 
 
-HANDLERS: dict[str, Handler] = {protocol.INITIALIZE: _initialize, protocol.GENERATE: _generate, protocol.LIFT: _lift,
-                                protocol.FIT: _fit}
+HANDLERS: dict[str, Handler] = {protocol.INITIALIZE: _initialize, protocol.GENERATE: _generate, protocol.POSES: _poses,
+                                protocol.LIFT: _lift, protocol.FIT: _fit}

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import Popen
 
 from tests.programs.display import Display
 from tests.programs.run import BlenderProgram, kill_group
@@ -17,17 +18,21 @@ START_TIMEOUT = 300.0
 """Seconds: drawing in software on a busy machine starts slowly."""
 
 
+def start_window(blender: BlenderProgram, display: Display, script: Path, *arguments: object) -> Popen[str]:
+    """Starts a Blender whose window fills a display and which runs a script there; the splash doesn't cover it."""
+    blender.run_script("import bpy\nbpy.context.preferences.view.show_splash = False\nbpy.ops.wm.save_userpref()")
+    blender.env["DISPLAY"] = display.name
+    return blender.start("--window-geometry", 0, 0, *display.size, "--python-exit-code", 1, "--python", script, "--", *arguments)
+
+
 class Window:
     """A started Blender on a virtual display. Points are pixels from the top left."""
 
     def __init__(self, blender: BlenderProgram, display: Display, folder: Path, **settings: object):
-        blender.run_script("import bpy\nbpy.context.preferences.view.show_splash = False\nbpy.ops.wm.save_userpref()")
-        blender.env["DISPLAY"] = display.name
         self.display, self.file = display, folder / "state.json"
         self.file.unlink(missing_ok=True)
         given = [f"{name}={value}" for name, value in settings.items()]
-        self.process = blender.start("--window-geometry", 0, 0, *display.size, "--python-exit-code", 1,
-                                     "--python", SCRIPT, "--", self.file, *given)
+        self.process = start_window(blender, display, SCRIPT, self.file, *given)
 
     def state(self) -> dict:
         """What Blender last wrote."""
@@ -67,19 +72,35 @@ class Window:
     def find_button(self, command: str) -> tuple[int, int]:
         """Where in the sidebar the button is that runs `command`: Blender copies the command of the button under the
         mouse on Ctrl+C."""
+        return self._find(command, "ctrl+c")
+
+    def find_field(self, path: str) -> tuple[int, int]:
+        """Where in the sidebar the field of the property is whose path ends so: Blender copies it on Shift+Ctrl+C."""
+        return self._find(path, "ctrl+shift+c")
+
+    def fill(self, path: str, text: str) -> None:
+        """Types a text into a field of the sidebar, as its new value."""
+        x, y = self.find_field(path)
+        self.display.click(x, y)
+        self.settled()
+        self.display.key("ctrl+a")
+        self.display.xdotool("type", "--delay", 30, text)
+        self.display.key("Return")
+
+    def _find(self, text: str, keys: str) -> tuple[int, int]:
         for x, y in self._points():
             self.display.move(x, y)
             self.settled()
-            self.display.key("ctrl+c")
-            if self.settled()["clipboard"].startswith(command):
+            self.display.key(keys)
+            if self.settled()["clipboard"].startswith(text):
                 return x, y
-        raise AssertionError(f"no button for {command} in the sidebar")
+        raise AssertionError(f"nothing for {text} in the sidebar")
 
     def _points(self) -> Iterator[tuple[int, int]]:
         state = self.state()
         left, bottom, width, height = state["sidebar"]
         top = state["window"][1] - bottom - height
-        for y in range(top + 30, min(top + height - 10, top + 500), STEP):
+        for y in range(top + 30, top + height - 10, STEP):
             yield left + (width - 20) // 2, y
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """Runs inside a Blender window: opens the sidebar and keeps writing what a test outside wants to know as JSON.
 
-Arguments after '--': the file to write, then settings of the Generate panel as NAME=VALUE.
+Arguments after '--': the file to write, then settings of the Generate panel as NAME=VALUE; rig=NAME adds a human of that name as the target.
 """
 
 import itertools
@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import addon_utils
 import bpy
 
 PACKAGE = "bl_ext.user_default.kinelift"
@@ -24,7 +25,8 @@ def viewport():
 
 def state() -> dict:
     window, scene = bpy.context.window_manager.windows[0], bpy.context.scene
-    _, _, sidebar = viewport()
+    _, space, sidebar = viewport()
+    target, lift = scene.kinelift_retarget.target, scene.kinelift_lift
     job = import_module(f"{PACKAGE}.addon.runtime.jobs").board.job
     return {
         "count": next(counter),
@@ -36,6 +38,9 @@ def state() -> dict:
         "takes": [take.name for take in scene.kinelift_takes],
         "playing": window.screen.is_animation_playing,
         "frame": scene.frame_current,
+        "poses": [lift.title, *(track.name for track in lift.tracks)] if lift.was_read else [],
+        "view": space.region_3d.view_perspective,
+        "target_moves": target is not None and target.animation_data is not None and target.animation_data.action is not None,
         "pid": getattr(import_module(f"{PACKAGE}.addon.runtime.session")._process, "pid", None),
     }
 
@@ -48,12 +53,18 @@ def write_state() -> float:
 
 
 target, *settings = sys.argv[sys.argv.index("--") + 1:]
-for setting in settings:
-    name, value = setting.split("=")
+given = dict(setting.split("=") for setting in settings)
+rig = given.pop("rig", "")
+for name, value in given.items():
     group = bpy.context.scene.kinelift_generate
     setattr(group, name, type(getattr(group, name))(value))
 for item in [*bpy.data.objects]:
     bpy.data.objects.remove(item)
+if rig:
+    addon_utils.enable("rigify", default_set=True)
+    bpy.ops.object.armature_basic_human_metarig_add()
+    bpy.context.object.name = rig
+    bpy.context.scene.kinelift_retarget.target = bpy.context.object
 _, space, _ = viewport()
 space.show_region_ui = True
 space.region_3d.view_location, space.region_3d.view_distance = (0.0, 0.0, 0.9), 4.5

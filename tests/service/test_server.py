@@ -1,5 +1,6 @@
 """The server as the add-on meets it: a process on two pipes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -191,3 +192,18 @@ def test_a_missing_motion_file_is_an_error_with_a_remedy(real, tmp_path):
     real.send(1, protocol.FIT, job_dir=str(tmp_path), motion=str(tmp_path / "none.npz"), armature=str(tmp_path / "none.npz"))
     error = real.answer()[0].error
     assert error.code == protocol.JOB_FAILED and "none.npz" in error.message + error.place and error.remedy
+
+
+def test_a_pose_file_is_told_and_written(real, tmp_path):
+    frames = [{"image_id": f"{frame}.jpg", "category_id": 1, "score": 1.0, "idx": 7, "box": [1, 1, 9, 9],
+               "keypoints": [value for joint in range(17) for value in (100 + 20 * (joint % 5) + frame, 100 + 30 * joint, 0.9)]} for frame in range(9)]
+    (tmp_path / "alphapose-results.json").write_text(json.dumps(frames))
+    asked = {"file": str(tmp_path / "alphapose-results.json"), "joints": "coco17"}
+    real.send(1, protocol.POSES, **asked)
+    found = real.answer()[0].result
+    assert (found["format"], [track["id"] for track in found["tracks"]], found["missing"]) == ("alphapose", ["7"], ["fps", "image_size"])
+    real.send(2, protocol.POSES, **asked, fps=30, width=640, height=640, skeleton="openpose18", tracks=["7"], job_dir=str(tmp_path / "job"))
+    assert real.answer()[0].result["poses"] == str(tmp_path / "job" / "alphapose-results.npz")
+    assert (tmp_path / "job" / "alphapose-results.npz").is_file()
+    real.send(3, protocol.POSES, **asked, tracks="7")
+    assert real.answer()[0].error.kind == "bad-params"

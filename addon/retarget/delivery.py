@@ -1,0 +1,46 @@
+"""What a job made becomes takes: sampled or lifted motions are fitted to the target if there is one, then the scene changes all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+
+from ...backend.errors import KineliftError
+from ..runtime.jobs import Steps, part
+from ..runtime.process import BackendProcess
+from ..scene import takes
+from . import steps
+from .steps import Target
+
+MAKING_SHARE = 0.8
+"""Of the bar, when a fit follows."""
+
+Add = Callable[[bpy.types.Scene, Path, int], takes.KineliftTake]
+"""Adds a motion file, the n-th, to the scene as a take."""
+
+
+def deliver(backend: BackendProcess, making: Steps[list[Path]], add: Add, target: Target | None) -> Steps[list[str]]:
+    """The names of the new takes; the first is shown, or is on the target. When only the fit fails, the takes are
+    there all the same and the KineliftError says so."""
+    motions = yield from part(making, 0.0, 1.0 if target is None else MAKING_SHARE)
+    fit_file, failure = None, None
+    if target is not None:
+        try:
+            fit_file = yield from part(steps.fit(backend, motions[0], target), MAKING_SHARE, 1.0)
+        except KineliftError as error:
+            failure = error
+    scene = bpy.context.scene
+    names = [add(scene, motion, number).name for number, motion in enumerate(motions)]
+    first = scene.kinelift_takes[names[0]]
+    scene.kinelift_take_index = scene.kinelift_takes.find(names[0])
+    takes.show_take(scene, first)
+    takes.frame_take(scene, first)
+    if failure is not None:
+        raise KineliftError(f"the motion is there as a take, but not on {target.name}: {failure.message}", failure.remedy,
+                            failure.place, failure.code)
+    if fit_file is not None:
+        steps.key_fit(fit_file, target, names[0], scene)
+        takes.show_take(scene, None)
+    return names
