@@ -7,7 +7,7 @@ FEATURES = (
     "scene.takes",
     "generate.properties", "retarget.properties", "export.properties",
     "generate.operators", "retarget.operators", "export.operators",
-    "generate.panel", "retarget.panel", "export.panel",
+    "generate.panel", "retarget.panel", "retarget.keys", "export.panel",
     "cli",
 )
 """Modules with register() and unregister(), those that others build on first."""

@@ -55,6 +55,7 @@ def generate(backend: BackendProcess, wish: Wish, target: Target | None) -> Step
     if fit_file is not None:
         retarget.key_fit(fit_file, target, names[0], scene)
         takes.show_take(scene, None)
+        takes.frame_take(scene, first, target.first_frame(scene))
     return names
 
 

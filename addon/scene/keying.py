@@ -230,6 +230,11 @@ def resample_rotations(turns: np.ndarray, fps: float, new_fps: float) -> np.ndar
     return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
 
 
+def resample_states(values: np.ndarray, fps: float, new_fps: float) -> np.ndarray:
+    """Values [T,...] that are either this or that at another frame rate: each holds until the next."""
+    return values[_times(len(values), fps, new_fps)[0]]
+
+
 def _times(frames: int, fps: float, new_fps: float) -> tuple[np.ndarray, np.ndarray]:
     """For every new frame the old frame before it, and how far it is past that one."""
     new_frames = math.floor((frames - 1) / fps * new_fps + 1e-6) + 1

@@ -63,12 +63,14 @@ def show_take(scene: bpy.types.Scene, shown: KineliftTake | None) -> None:
             take.collection.hide_viewport = take.collection.hide_render = shown is None or take.name != shown.name
 
 
-def frame_take(scene: bpy.types.Scene, take: KineliftTake) -> None:
-    """Makes the take's length the preview range, which leaves the scene's own range alone, and goes to its start."""
+def frame_take(scene: bpy.types.Scene, take: KineliftTake, start: int | None = None) -> None:
+    """Makes the take's length the preview range, which leaves the scene's own range alone, and goes to its start: the scene's, or another."""
+    start = scene.frame_start if start is None else start
     scene.use_preview_range = True
-    scene.frame_preview_start = scene.frame_start
-    scene.frame_preview_end = scene.frame_start + take.frames - 1
-    scene.frame_set(scene.frame_start)
+    scene.frame_preview_end = start + take.frames - 1  # the start can't be set above it
+    scene.frame_preview_start = start
+    scene.frame_preview_end = start + take.frames - 1
+    scene.frame_set(start)
 
 
 def play(context: bpy.types.Context) -> None:
