@@ -87,10 +87,15 @@ def _error(group: list[Channel], thinning: Thinning, unit: float):
 
 
 def write_keys(curve: bpy.types.FCurve, keys: Keys, start: float, span: tuple[float, float]) -> None:
-    """Writes keys to a curve, the first frame of the motion at `start`. What the curve had from span[0] to span[1] goes."""
+    """Writes keys to a curve, the first frame of the motion at `start`. What the curve had from span[0] to span[1] goes; the keys beside that
+    keep their handles, so that the curve before and after stays as it was."""
     points = curve.keyframe_points
     old = {name: _read(points, name) for name in ATTRIBUTES}
     outside = (old["co"][:, 0] < span[0] - 0.5) | (old["co"][:, 0] > span[1] + 0.5)
+    beside = [*np.flatnonzero(old["co"][:, 0] < span[0] - 0.5)[-1:], *np.flatnonzero(old["co"][:, 0] > span[1] + 0.5)[:1]]
+    for side in ("handle_left_type", "handle_right_type"):
+        automatic = [_enum(side, "AUTO"), _enum(side, "AUTO_CLAMPED")]
+        old[side][beside] = np.where(np.isin(old[side][beside], automatic), _enum(side, "ALIGNED"), old[side][beside])
     new = _attributes(keys, start)
     order = np.argsort(np.concatenate([old["co"][outside, 0], new["co"][:, 0]]), kind="stable")
     points.clear()

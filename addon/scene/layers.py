@@ -55,8 +55,9 @@ def put(id_data: bpy.types.ID, name: str, channels: dict[Channel, Keys], start: 
     tagged = {tuple(entry) for entry in json.loads(action.get(CURVES_TAG, "[]"))}
     action[CURVES_TAG] = json.dumps(sorted(tagged | {(data_path, index) for data_path, index, _ in channels}))
     if layer == NLA:
+        ours = compat.playing(id_data)
         compat.push_down(id_data, before, is_top=False)
-        compat.push_down(id_data, compat.playing(id_data), is_top=True)
+        compat.push_down(id_data, ours, is_top=True)
     return action
 
 
