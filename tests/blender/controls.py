@@ -4,6 +4,7 @@ carry; what deforms the mesh goes where the fit has it, the animator can edit it
 Arguments: the backend's Python, a motion file at 30 fps, a folder to write to.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,8 @@ def fit_of(rig):
     if "fit" not in cache:
         armature_file = write_armature_file(folder / "armature.npz", describe(rig))
         cache["fit"] = folder / "fit.npz"
-        subprocess.run([str(python), "-m", "backend", "fit", str(motion), str(armature_file), "--to", str(cache["fit"])], cwd=CHECKOUT, check=True)
+        own = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH")}
+        subprocess.run([str(python), "-m", "backend", "fit", str(motion), str(armature_file), "--to", str(cache["fit"])], cwd=CHECKOUT, check=True, env=own)
     return cache["fit"]
 
 
