@@ -76,6 +76,17 @@ def actions_of(id_data: bpy.types.ID) -> list[bpy.types.Action]:
     return [action for action in dict.fromkeys([data.action, *strips]) if action is not None]
 
 
+def span_of(id_data: bpy.types.ID) -> tuple[float, float] | None:
+    """First and last frame of what plays on a data-block: its Action, else its strips; None when nothing does."""
+    data = id_data.animation_data
+    if data is None:
+        return None
+    if data.action is not None:
+        return tuple(data.action.frame_range)
+    strips = [strip for track in data.nla_tracks for strip in track.strips if not (track.mute or strip.mute)]
+    return (min(strip.frame_start for strip in strips), max(strip.frame_end for strip in strips)) if strips else None
+
+
 def remember(id_data: bpy.types.ID, data_paths: list[str]) -> None:
     """Notes the values of switches before a motion sets them, for `clear` to set back."""
     known = json.loads(id_data.get(BEFORE_TAG, "{}"))

@@ -244,6 +244,7 @@ def test_nla_strips():
     strip = data.nla_tracks[-1].strips[0]
     fit_of(rig)
     assert (strip.frame_start, strip.frame_end) == (20, 20 + len(read_fit()["root_positions"]) - 1)
+    assert layers.span_of(rig) == (1, 400)
     found = errors(rig, start=20)
     assert max(found.values()) < 1e-3, found
     bpy.context.scene.frame_set(25)
