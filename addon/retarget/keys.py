@@ -46,10 +46,10 @@ class KineliftKeys(bpy.types.PropertyGroup):
     millimetres: FloatProperty(name="Place", description="How far a control's place may be from the motion, in millimetres",
                                default=2.0, min=0.01, max=500.0)
     smooth: BoolProperty(name="Smooth Curves", description="Bezier curves between keys, which need fewer of them; else straight lines", default=True)
-    object: PointerProperty(name="Ball", description="An object of yours that plays the motion's ball; an empty does without it",
+    object: PointerProperty(name="Object", description="An object of yours that plays the motion's ball or box; an empty does without it",
                             type=bpy.types.Object, poll=lambda self, item: item.type != "ARMATURE")
-    holds: BoolProperty(name="Hands Carry It", description="While a hand holds the ball, a constraint makes it that hand's child: it goes along when you "
-                        "edit the arm", default=True)
+    holds: BoolProperty(name="Hands Carry It", default=True, description="While a hand holds the ball or box, a constraint makes it that hand's child: "
+                        "it goes along when you edit the arm")
 
     def keying(self) -> Keying:
         """These settings for a retarget."""

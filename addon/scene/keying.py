@@ -92,7 +92,7 @@ def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str
 
     limbs = limbs_with_ik(armature, mapping, manner.ik)
     switches = switches_for(mapping, limbs)
-    bases = {name: basis for name, basis in zip(carriers.names, bases_from(turns, location), strict=True)}
+    bases = dict(zip(carriers.names, bases_from(turns, location), strict=True))
     if limbs:
         seats = find_seats(armature, carriers, limbs, switches)
         by_role = mapping.bones

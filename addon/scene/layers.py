@@ -148,9 +148,12 @@ def _with_returns(id_data: bpy.types.ID, channels: dict[Channel, Keys], span: tu
             result[channel] = keys
             continue
         curve = curves.get(channel[:2])
-        before, after = (curve.evaluate(frame) if curve is not None else value_at(id_data, channel[0]) for frame in (span[0] - 1, span[1] + 1))
-        result[channel] = Keys(np.concatenate([[-1], keys.frames, [last + 1]]), np.concatenate([[before], keys.values, [after]]), None,
-                               np.ones(len(keys.frames) + 2, bool))
+        own = {round(point.co[0]) for point in curve.keyframe_points} if curve is not None else set()
+        returns = [(place, curve.evaluate(span[0] + place) if curve is not None else value_at(id_data, channel[0]))
+                   for place in (-1, last + 1) if span[0] + place not in own]  # a key that is there does it
+        frames, values = np.concatenate([keys.frames, [place for place, _ in returns]]), np.concatenate([keys.values, [value for _, value in returns]])
+        order = np.argsort(frames)
+        result[channel] = Keys(frames[order], values[order], None, np.ones(len(frames), bool))
     return result
 
 
@@ -160,7 +163,8 @@ def _near(container: object, channels: dict[Channel, Keys], start: float) -> dic
     for curve in container.fcurves:
         if curve.data_path.endswith(("rotation_euler", "rotation_quaternion")):
             values = [point.co[1] for point in curve.keyframe_points if point.co[0] < start - 0.5]
-            earlier |= {(curve.data_path, curve.array_index): value for value in values[-1:]}
+            if values:
+                earlier[curve.data_path, curve.array_index] = values[-1]
     signs: dict[str, float] = {}
     for (data_path, index, _), keys in channels.items():
         signs[data_path] = signs.get(data_path, 0.0) + earlier.get((data_path, index), 0.0) * keys.values[0]

@@ -229,6 +229,14 @@ def test_baked_at_a_frame_the_rest_stays():
         assert rig.pose.bones["thigh_parent.L"]["IK_FK"] == is_fk, frame
     bpy.context.scene.frame_set(40)
     assert (evaluated(rig).pose.bones["torso"].head - before).length < 1e-4
+    key(rig, layer=layers.BAKE, start=130, controls="IK_FEET")
+    assert max(errors(rig, start=130).values()) < 1e-3
+    for frame, is_fk in ((99, False), (100, True), (129, True), (130, False), (130 + length, False)):
+        bpy.context.scene.frame_set(frame)
+        assert rig.pose.bones["thigh_parent.L"]["IK_FK"] == is_fk, frame
+    for curve in compat.curves_of(rig):
+        frames = [point.co[0] for point in curve.keyframe_points]
+        assert len(set(frames)) == len(frames) and frames == sorted(frames), curve.data_path
     clear_keys(rig)
     assert {point.co[0] for curve in compat.curves_of(rig) if curve.data_path == FINGER for point in curve.keyframe_points} == {1, 50, 120, 130, 300}
     assert {point.co[0] for curve in compat.curves_of(rig) if "torso" in curve.data_path for point in curve.keyframe_points} == {1, 50, 300}
@@ -302,6 +310,8 @@ def test_hands_carry_the_ball():
             carried = int(np.flatnonzero(holders == "hand.R")[3])
             flying = int(np.flatnonzero(holders == "")[5])
             edited_arm_carries(rig, item, 1 + carried, 1 + flying, controls)
+    key(rig, controls="IK", thinning=Thinning(0.5, 0.002))
+    ball_goes_where_the_fit_is(bpy.data.objects["Rig Ball"], limit=0.01)
     key(rig, controls="FK", holds=False)
     item = bpy.data.objects["Rig Ball"]
     assert not len(item.constraints)
