@@ -284,6 +284,13 @@ def ball_goes_where_the_fit_is(item, start=1, limit=1e-3):
     turns = [np.abs(track[frame + 1, :3, :3] - track[frame, :3, :3]).max() for frame in switches]
     print(f"{item.name}: {1000 * worst:.4f} mm, turn at a switch {max(turns):.4f}")
     assert worst < limit and max(turns) < 0.3
+    seen = []
+    for frame in np.flatnonzero(holders == "hand.R")[[1, -2]]:  # it turns with the hand
+        bpy.context.scene.frame_set(int(start + frame))
+        rig = bpy.data.objects["Rig"]
+        hand = rig.matrix_world @ evaluated(rig).pose.bones["DEF-hand.R"].matrix
+        seen.append(np.array(hand.to_quaternion().to_matrix()).T @ np.array(evaluated(item).matrix_world.to_quaternion().to_matrix()))
+    assert np.abs(seen[0] - seen[1]).max() < 0.02
     for frame in switches:  # between whole frames too
         for part in (0.25, 0.5, 0.75):
             bpy.context.scene.frame_set(int(start + frame), subframe=part)
