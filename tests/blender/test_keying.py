@@ -19,11 +19,11 @@ def throw_file(tmp_path: Path) -> Path:
 
 
 def test_controls_layers_and_objects_on_the_wheels(bpy_python, backend_python: Path, throw_file: Path, tmp_path: Path):
-    assert "controls work" in bpy_python.run(HERE / "controls.py", backend_python, throw_file, tmp_path).stdout
+    assert "controls work" in bpy_python.run(HERE / "controls.py", backend_python, throw_file, tmp_path, timeout=900).stdout
 
 
 def test_controls_layers_and_objects_in_blender(blender_program, backend_python: Path, throw_file: Path, tmp_path: Path):
-    assert "controls work" in blender_program.run_script(HERE / "controls.py", backend_python, throw_file, tmp_path).stdout
+    assert "controls work" in blender_program.run_script(HERE / "controls.py", backend_python, throw_file, tmp_path, timeout=900).stdout
 
 
 def test_keys_play_on_the_wheels(bpy_python, tmp_path: Path):
