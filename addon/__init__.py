@@ -7,7 +7,7 @@ FEATURES = (
     "scene.takes",
     "generate.properties", "lift.properties", "retarget.properties", "export.properties",
     "generate.operators", "lift.operators", "retarget.operators", "export.operators",
-    "generate.panel", "lift.panel", "retarget.panel", "export.panel",
+    "generate.panel", "lift.panel", "retarget.panel", "retarget.keys", "export.panel",
     "cli",
 )
 """Modules with register() and unregister(), those that others build on first."""

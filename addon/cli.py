@@ -19,10 +19,12 @@ from .export.subjects import Subject, armature_subject, take_subject
 from .generate import steps as generating
 from .lift import steps as lifting
 from .retarget import steps as retargeting
+from .retarget.keys import keying
 from .runtime import session
 from .runtime.environment import PYTHON_VARIABLE
 from .runtime.jobs import Job, Progress, Steps, run_to_end
 from .runtime.location import user_folder
+from .scene.curves import Thinning
 from .scene.fbx import export_fbx
 from .scene.footage import facts_of
 
@@ -111,6 +113,15 @@ def _add_target(parser: argparse.ArgumentParser, required: bool) -> None:
     parser.add_argument("--blend", type=Path, required=required, help="the scene to work in; an empty one without it")
     parser.add_argument("--target", required=required, help="name of the armature object in it that is to move")
     parser.add_argument("--preset", help="name of a rig preset; the bones are detected without it")
+    keys = parser.add_argument_group("keys on the target")
+    keys.add_argument("--controls", choices=("fk", "ik-feet", "ik"), default="fk", help="which controls of a generated Rigify human get the keys")
+    keys.add_argument("--layer", choices=("new", "nla", "bake"), default="new",
+                      help="a new Action, a strip of the NLA, or into the Action that plays (default: %(default)s)")
+    keys.add_argument("--start", type=int, help="frame of the scene at which the motion begins; the scene's first without it")
+    keys.add_argument("--thin", nargs=2, type=float, metavar=("DEGREES", "MM"), help="fewer keys: how far turns and places may be from the motion")
+    keys.add_argument("--straight", action="store_true", help="straight lines between fewer keys, not smooth curves")
+    keys.add_argument("--object", default="", help="name of an object that plays the motion's ball; an empty without it")
+    keys.add_argument("--no-holds", action="store_true", help="key the ball in the world also while a hand holds it")
     parser.add_argument("--python", type=Path, help=f"the backend's Python; else {PYTHON_VARIABLE}, else the preferences")
 
 
@@ -206,7 +217,9 @@ def _armature(scene: bpy.types.Scene, name: str) -> bpy.types.Object:
 
 
 def _target(arguments: argparse.Namespace) -> retargeting.Target:
-    target = retargeting.read_target(_armature(bpy.context.scene, arguments.target), arguments.preset)
+    thinning = Thinning(arguments.thin[0], arguments.thin[1] / 1000, not arguments.straight) if arguments.thin else None
+    wish = keying(arguments.controls.upper().replace("-", "_"), arguments.layer.upper(), arguments.start, thinning, arguments.object, not arguments.no_holds)
+    target = retargeting.read_target(_armature(bpy.context.scene, arguments.target), arguments.preset, wish)
     for note in target.notes:
         print(f"note: {note}", file=sys.stderr)
     return target

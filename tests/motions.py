@@ -101,3 +101,16 @@ def _bend(start: np.ndarray, end: np.ndarray, first: float, second: float, towar
     side = towards - line * (line @ towards)[:, None]
     side /= np.linalg.norm(side, axis=1, keepdims=True)
     return start + line * along + side * np.sqrt(np.maximum(first**2 - along**2, 0))
+
+
+def walk_with_throw(seconds: float = 2.0, fps: float = 30.0) -> dict[str, np.ndarray]:
+    """The same walk with a ball that the right hand carries, then throws over to the left one, which keeps it."""
+    motion = walk_with_ball(seconds, fps)
+    joints = dict(zip(JOINTS, np.moveaxis(motion["positions"].astype(float), 1, 0), strict=True))
+    hands = {side: joints[f"{side}Wrist"] + [0, -0.1, -0.12] for side in "LR"}
+    frames = len(motion["positions"])
+    thrown, caught = frames // 3, frames // 3 + round(0.6 * fps)
+    ball = np.where(np.arange(frames)[:, None] < caught, hands["R"], hands["L"])
+    share = np.arange(caught - thrown + 1)[:, None] / (caught - thrown)
+    ball[thrown:caught + 1] = (1 - share) * hands["R"][thrown] + share * hands["L"][caught] + [0, -0.3, 0.9] * (4 * share * (1 - share))
+    return motion | {"object_positions": ball[:, None].astype(np.float32)}

@@ -8,6 +8,7 @@ from ...backend.errors import KineliftError
 from ..scene import takes
 from ..scene.empties import companions
 from ..scene.fbx import with_meshes
+from ..scene.layers import span_of
 
 Subject = tuple[list[bpy.types.Object], tuple[int, int]]
 """Objects, the armature first, and the first and last frame of their motion."""
@@ -30,8 +31,8 @@ def armature_subject(armature: bpy.types.Object | None) -> Subject:
 
 
 def _span(armature: bpy.types.Object) -> tuple[int, int]:
-    action = armature.animation_data.action if armature.animation_data is not None else None
-    if action is None:
+    span = span_of(armature)
+    if span is None:
         raise KineliftError("the armature has no motion", "Apply a take to it first", armature.name, "no-motion")
-    first, last = action.frame_range
+    first, last = span
     return int(first), int(last)

@@ -43,4 +43,5 @@ def deliver(backend: BackendProcess, making: Steps[list[Path]], add: Add, target
     if fit_file is not None:
         steps.key_fit(fit_file, target, names[0], scene)
         takes.show_take(scene, None)
+        takes.frame_take(scene, first, target.keying.start)
     return names

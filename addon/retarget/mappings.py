@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace as replace_fields
 from pathlib import Path
 
 import bpy
 
 from ...backend.errors import KineliftError, write_error
 from ...rigs import Detection, Doubt, Mapping, Preset, detect, load_preset, preset_names, read_preset, write_preset
+from ...rigs.controls import limbs_of, limbs_text
 from ...rigs.detection import DOUBTFUL, PRESET
 from ...rigs.presets import CHAIN_ROLES, NEEDED, ROLES, Switch, numbered
 from ..runtime.location import user_folder
@@ -67,6 +69,7 @@ def store(armature: bpy.types.Object, found: Detection, preset_name: str | None)
     for switch in found.mapping.switches:
         entry = rig.switches.add()
         entry.name, entry.property, entry.value = switch.bone, switch.property, switch.value
+    rig.limbs = limbs_text(found.mapping.ik)
 
 
 def table_roles(mapping: Mapping) -> list[str]:
@@ -94,7 +97,10 @@ def stored_mapping(armature: bpy.types.Object) -> Mapping | None:
         if part.bone:
             roles[part.bone] = part.name
     switches = tuple(Switch(entry.name, entry.property, entry.value) for entry in rig.switches)
-    return Mapping(rig.kind, numbered(roles), switches, rig.title)
+    try:
+        return Mapping(rig.kind, numbered(roles), switches, rig.title, limbs_of(rig.limbs, roles.values(), armature.name))
+    except ValueError as error:
+        raise KineliftError(str(error).rstrip("."), "Detect the bones again", armature.name, "bad-limbs") from None
 
 
 def mapping_of(armature: bpy.types.Object, preset_name: str | None) -> Mapping:
@@ -145,7 +151,7 @@ def save_preset(armature: bpy.types.Object, title: str, replace: bool) -> Path:
     if path.exists() and not replace:
         raise KineliftError("there is a preset of this name", "Choose another name, or replace it", str(path), "preset-exists")
     try:
-        write_preset(path, Mapping(mapping.kind, mapping.roles, mapping.switches, title.strip()))
+        write_preset(path, replace_fields(mapping, title=title.strip()))
     except OSError as error:
         raise write_error(error, path, "the preset could not be written") from error
     return path

@@ -11,7 +11,7 @@ from .properties import refresh_presets
 
 
 class KINELIFT_OT_apply_take(JobOperator, bpy.types.Operator):
-    """Fit this take to the target armature and key it there as a new Action"""
+    """Fit this take to the target armature and key it there, as the sub-panel Keys says"""
 
     bl_idname = "kinelift.apply_take"
     bl_label = "Apply Take"
@@ -31,14 +31,14 @@ class KINELIFT_OT_apply_take(JobOperator, bpy.types.Operator):
         scene = context.scene
         take = takes.get_take(scene, scene.kinelift_take_index if self.index < 0 else self.index)
         settings = scene.kinelift_retarget
-        target = steps.read_target(settings.target, settings.preset_name)
+        target = steps.read_target(settings.target, settings.preset_name, scene.kinelift_keys.keying())
         name, motion_file = take.name, take.motion_file
         armature = yield from steps.retarget(session.backend(), motion_file, target, name)
         scene = bpy.context.scene
         takes.show_take(scene, None)
         take = scene.kinelift_takes.get(name)
         if take is not None:
-            takes.frame_take(scene, take)
+            takes.frame_take(scene, take, target.keying.start)
         takes.play(bpy.context)
         return ". ".join([f"{name} is on {armature.name}", *target.notes])
 

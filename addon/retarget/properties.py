@@ -76,6 +76,7 @@ class KineliftRig(bpy.types.PropertyGroup):
     parts: CollectionProperty(type=KineliftPart, override=LISTED)
     part_index: IntProperty(name="Part", override=OURS)
     switches: CollectionProperty(type=KineliftSwitch, override=LISTED)
+    limbs: StringProperty(name="IK", description="The limbs that IK controls can drive, as JSON", override=OURS)
     doubts: CollectionProperty(type=KineliftRemark, override=LISTED)
     notes: CollectionProperty(type=KineliftRemark, override=LISTED)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 from ...backend.errors import KineliftError
 from ...backend.motion.files import read_npz
@@ -14,30 +15,53 @@ from ...rigs import Mapping
 from ..runtime.jobs import Steps
 from ..runtime.location import new_job_folder
 from ..runtime.process import BackendProcess
-from ..scene import takes
+from ..scene import objects, takes
 from ..scene.armatures import describe, write_armature_file
-from ..scene.empties import COMPANION_OF, key_object, radius_of
-from ..scene.keying import apply_fit
+from ..scene.controls import limbs_with_ik
+from ..scene.empties import find_empty, radius_of
+from ..scene.keying import Keyed, Manner, apply_fit, resample, resample_rotations, resample_states, scene_fps
 from .mappings import mapping_of, remark
 
 
 @dataclass(frozen=True)
+class Keying:
+    """How a take is keyed: start, the scene's frame for its first one, None for the scene's own start; object_name: the object that plays the
+    motion's first object, empty for an empty; holds: whether hands carry objects."""
+
+    manner: Manner = field(default_factory=Manner)
+    start: int | None = None
+    object_name: str = ""
+    holds: bool = True
+
+
+@dataclass(frozen=True)
 class Target:
-    """An armature object by name, its mapping, what can't be keyed on it, and what the backend needs to know of it."""
+    """An armature object by name, its mapping, what can't be keyed on it, what the backend needs to know of it, and how it is keyed."""
 
     name: str
     mapping: Mapping
     notes: tuple[str, ...]
     file: Path
+    keying: Keying = Keying()
+
+    def first_frame(self, scene: bpy.types.Scene, take: str) -> int:
+        """The scene's frame at which the motion of the take of that name begins."""
+        return takes.start_of(scene, take) if self.keying.start is None else self.keying.start
 
 
-def read_target(armature: bpy.types.Object, preset: str | None) -> Target:
+def read_target(armature: bpy.types.Object, preset: str | None, keying: Keying | None = None) -> Target:
     """Writes the armature file. Raises KineliftError when the armature can't be a target: before any long work."""
+    keying = keying or Keying()
+    if keying.object_name:
+        objects.refuse_unfit(_object(bpy.context.scene, keying.object_name), armature)
     mapping = mapping_of(armature, preset)
     description = describe(armature, mapping)
-    remark(armature, description.notes)
+    notes = description.notes
+    if keying.manner.ik and not limbs_with_ik(armature, description.mapping, keying.manner.ik):
+        notes += ("No IK controls are known for this rig: its own bones get the keys",)
+    remark(armature, notes)
     file = write_armature_file(new_job_folder("fit") / "armature.npz", description)
-    return Target(armature.name, description.mapping, description.notes, file)
+    return Target(armature.name, description.mapping, notes, file, keying)
 
 
 def fit(backend: BackendProcess, motion_file: Path | str, target: Target) -> Steps[Path]:
@@ -54,15 +78,41 @@ def key_fit(fit_file: Path, target: Target, action_name: str, scene: bpy.types.S
         raise KineliftError(f"the armature {target.name!r} is no longer in the scene", "Choose an armature and apply the take again",
                             code="no-target")
     fit = read_npz(fit_file, "fit file", "Fit the motion again", "bad-fit", needed=("object_names", "object_positions", "fps", "scale"))
-    start = takes.start_of(scene, action_name)
-    apply_fit(armature, fit_file, action_name, target.mapping, start)
-    collection = armature.users_collection[0]
-    for number, name in enumerate(fit["object_names"]):
-        empty = key_object(f"{armature.name} {name}", fit["object_positions"][:, number], float(fit["fps"]), start,
-                           radius_of(str(name)), collection)
-        empty[COMPANION_OF] = armature
+    start = target.first_frame(scene, action_name)
+    keyed = apply_fit(armature, fit_file, action_name, target.mapping, start, target.keying.manner)
+    _key_objects(fit, armature, target, action_name, keyed, scene)
     takes.film(scene, action_name, float(fit["scale"]))
+    scene.frame_set(scene.frame_current)
     return armature
+
+
+def _key_objects(fit: dict[str, np.ndarray], armature: bpy.types.Object, target: Target, action_name: str, keyed: Keyed, scene: bpy.types.Scene) -> None:
+    fps, new_fps, keying = float(fit["fps"]), scene_fps(scene), target.keying
+    count = fit["object_positions"].shape[1]
+    positions = resample(fit["object_positions"].astype(float), fps, new_fps)
+    holders = np.full(positions.shape[:2], "")
+    if keying.holds and "object_holders" in fit:
+        holders = resample_states(fit["object_holders"], fps, new_fps)
+    turns = resample_rotations(fit["object_rotations"].astype(float), fps, new_fps) if "object_rotations" in fit else None
+    hands = {str(role): objects.hand_of(armature, target.mapping, str(role), keyed) for role in set(holders.flat) - {""}}
+    hands = {role: hand for role, hand in hands.items() if hand is not None}
+    for number in range(count):
+        name = str(fit["object_names"][number])
+        if number == 0 and keying.object_name:
+            item = _object(scene, keying.object_name)
+        else:
+            item = find_empty(f"{armature.name} {name}", radius_of(name), armature.users_collection[0])
+        held_by = np.where(np.isin(holders[:, number], list(hands)), holders[:, number], "")
+        objects.key_on_object(item, f"{action_name} {name}", positions[:, number], None if turns is None else turns[:, number], hands, held_by,
+                              target.first_frame(scene, action_name), keying.manner)
+        objects.belongs_to(item, armature)
+
+
+def _object(scene: bpy.types.Scene, name: str) -> bpy.types.Object:
+    item = scene.objects.get(name)
+    if item is None:
+        raise KineliftError(f"the object {name!r} is not in the scene", "Choose another object", code="no-object")
+    return item
 
 
 def retarget(backend: BackendProcess, motion_file: Path | str, target: Target, action_name: str) -> Steps[bpy.types.Object]:

@@ -48,6 +48,13 @@ class Placement:
         """Points [...,3] in armature space -> world."""
         return self.scale * points @ self.turn.T + self.origin
 
+    def matrices_to_world(self, posed: np.ndarray) -> np.ndarray:
+        """Matrices [...,4,4] in armature space -> world, without the object's scale."""
+        result = posed.copy()
+        result[..., :3, :3] = self.turn @ posed[..., :3, :3]
+        result[..., :3, 3] = self.to_world(posed[..., :3, 3])
+        return result
+
     def to_armature(self, points: np.ndarray) -> np.ndarray:
         """Points [...,3] in the world -> armature space."""
         return (points - self.origin) @ self.turn / self.scale

@@ -6,13 +6,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import bpy
-import numpy as np
 from bpy_extras import anim_utils
 
 from ...backend.errors import KineliftError
 
 HAS_SLOTS = "slots" in bpy.types.Action.bl_rna.properties
 """4.4 and later: an Action holds slots, and each slot's curves lie in a channelbag."""
+
+OURS = "GENERATED"
+"""The type of keys that motions set."""
+
+Playing = tuple[bpy.types.Action | None, object]
+"""An Action and the slot of it that plays, None before 4.4."""
 
 
 def new_action(id_data: bpy.types.ID, name: str, slot_name: str) -> tuple[bpy.types.Action, object]:
@@ -33,6 +38,57 @@ def new_action(id_data: bpy.types.ID, name: str, slot_name: str) -> tuple[bpy.ty
     data.action = action
     data.action_slot = slot
     return action, _channelbag(action, slot)
+
+
+def current_action(id_data: bpy.types.ID, name: str, slot_name: str) -> tuple[bpy.types.Action, object, bool]:
+    """The Action that plays on a data-block, what its curves go into, and whether it had to be made. Raises KineliftError."""
+    refuse_linked(id_data)
+    data = id_data.animation_data_create()
+    _leave_alone_while_tweaking(id_data)
+    action = data.action
+    if action is None:
+        return *new_action(id_data, name, slot_name), True
+    if action.library is not None:
+        raise KineliftError("the Action is linked from another file and can't be changed", "Make it local, or choose a new Action", action.name, "linked")
+    if not HAS_SLOTS:
+        return action, action, False
+    if data.action_slot is None:
+        data.action_slot = action.slots.new(id_type=id_data.id_type, name=slot_name)
+    bag = anim_utils.action_get_channelbag_for_slot(action, data.action_slot)
+    if bag is None and len(action.layers) and len(action.layers[0].strips):
+        bag = action.layers[0].strips[0].channelbag(data.action_slot, ensure=True)
+    return action, bag or _channelbag(action, data.action_slot), False
+
+
+def playing(id_data: bpy.types.ID) -> Playing:
+    """What plays on a data-block."""
+    data = id_data.animation_data
+    return (None, None) if data is None else (data.action, data.action_slot if HAS_SLOTS else None)
+
+
+def push_down(id_data: bpy.types.ID, before: Playing, is_top: bool) -> None:
+    """Makes an Action a strip in a new track above all others, where its keys are; nothing else plays on the data-block then.
+
+    The topmost gives way to those below before and after itself; one alone is held there.
+    """
+    data, (action, slot) = id_data.animation_data, before
+    if action is None or not any(len(container.fcurves) for container in containers(action)):
+        return
+    has_others = len(data.nla_tracks) > 0
+    data.action = None
+    track = data.nla_tracks.new()
+    track.name = action.name
+    strip = track.strips.new(action.name, int(action.frame_range[0]), action)
+    if HAS_SLOTS:
+        strip.action_slot = slot
+    strip.extrapolation = "NOTHING" if is_top and has_others else "HOLD"
+
+
+def containers(action: bpy.types.Action) -> list[object]:
+    """All that holds curves in an Action: itself, or the channelbags of its slots."""
+    if not HAS_SLOTS:
+        return [action]
+    return [bag for layer in action.layers for strip in layer.strips for bag in strip.channelbags]
 
 
 def refuse_linked(id_data: bpy.types.ID) -> None:
@@ -57,17 +113,6 @@ def new_fcurve(container: object, data_path: str, index: int, group: str) -> bpy
     curve = container.fcurves.new(data_path, index=index)
     curve.group = container.groups.get(group) or container.groups.new(group)
     return curve
-
-
-def set_keys(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray) -> None:
-    """Gives an empty curve its keys, straight lines between them: frames [T] and values [T]."""
-    points = curve.keyframe_points
-    points.add(len(frames))
-    points.foreach_set("co", np.stack([frames, values], axis=1).astype(np.float32).ravel())
-    kinds = bpy.types.Keyframe.bl_rna.properties
-    for name, value in (("interpolation", "LINEAR"), ("handle_left_type", "AUTO_CLAMPED"), ("handle_right_type", "AUTO_CLAMPED")):
-        points.foreach_set(name, np.full(len(frames), kinds[name].enum_items[value].value, np.int32))
-    curve.update()
 
 
 def curves_of(id_data: bpy.types.ID) -> Sequence[bpy.types.FCurve]:

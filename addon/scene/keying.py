@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -13,29 +14,45 @@ from mathutils import Quaternion
 from ...backend.errors import KineliftError
 from ...backend.motion.files import read_npz
 from ...rigs import Mapping
-from . import compat
 from .armatures import Placement, carriers_of, checked_mapping, placement, quaternions
+from .controls import control_bases, find_seats, limbs_with_ik, switches_for, turned_controls
+from .curves import Channel, Thinning, sampled, switched
+from .layers import NEW, played_paths, put, remember
 from .limits import free_components, held
-from .probing import Carriers, present, set_switches
-
-SLOT = "Kinelift"
-"""Always the same slot name, so that Actions can be swapped on an object and keep playing."""
-
-Channel = tuple[str, int, str]
-"""Data path, index and group of a curve."""
+from .probing import Carriers, path_of, present, set_switches
 
 
-def key_channels(id_data: bpy.types.ID, action_name: str, channels: dict[Channel, np.ndarray],
-                 frame_start: float = 1.0) -> bpy.types.Action:
-    """Keys values [T] on a new Action of a data-block, one a frame from `frame_start`.
+@dataclass(frozen=True)
+class Manner:
+    """How a motion is keyed. ik: kinds of limbs ("arm", "leg") that are keyed by their IK controls where the rig has them; layer: as in
+    `layers.put`; thinning: None for a key on every frame."""
 
-    The Action that played before stays in the file with a fake user. Raises KineliftError when the data-block is linked
-    or being tweaked in the NLA.
+    ik: frozenset[str] = frozenset()
+    layer: str = NEW
+    thinning: Thinning | None = None
+
+
+EVERY_FRAME = Manner()
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """What was keyed: its Action, and where the mapped bones [T,N,4,4] are in every frame of the scene, in the world without scale, by name."""
+
+    action: bpy.types.Action
+    bones: dict[str, np.ndarray]
+
+
+def key_channels(id_data: bpy.types.ID, action_name: str, channels: dict[Channel, np.ndarray], frame_start: float = 1.0,
+                 manner: Manner = EVERY_FRAME, switches: dict[Channel, np.ndarray] | None = None, breaks: Iterable[int] = (),
+                 unit: float = 1.0) -> bpy.types.Action:
+    """Keys values [T] of channels on a data-block, from `frame_start`, in the given manner; of `switches` [T] only where they change.
+
+    `breaks` are frames at which something new begins, `unit` the metres of 1 in location channels. Raises KineliftError when the
+    data-block is linked or being tweaked in the NLA.
     """
-    action, container = compat.new_action(id_data, action_name, SLOT)
-    for (data_path, index, group), values in channels.items():
-        compat.set_keys(compat.new_fcurve(container, data_path, index, group), frame_start + np.arange(len(values)), values)
-    return action
+    keys = sampled(channels, breaks, manner.thinning, unit) | switched(switches or {})
+    return put(id_data, action_name, keys, frame_start, manner.layer)
 
 
 def scene_fps(scene: bpy.types.Scene) -> float:
@@ -44,12 +61,12 @@ def scene_fps(scene: bpy.types.Scene) -> float:
 
 
 def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str, mapping: Mapping | None = None,
-              frame_start: float = 1.0) -> bpy.types.Action:
-    """Keys a fit file on an armature object, one key a scene frame, in a new Action.
+              frame_start: float = 1.0, manner: Manner = EVERY_FRAME) -> Keyed:
+    """Keys a fit file on an armature object at the rate of the scene.
 
-    Only the mapped bones get curves: rotations in their own rotation mode, the root also a location, but no channel that
-    is locked; the switches of
-    the mapping are set and keyed once. The armature must be the one the fit was made for. Raises KineliftError.
+    Only the mapped bones get curves, or the IK controls of their limbs: rotations in their own rotation mode, the root and IK controls also a
+    location, but no channel that is locked; the switches of the mapping are set and keyed once. The armature must be the one the fit was
+    made for. Raises KineliftError.
     """
     path = Path(fit_path)
     fit = _read_fit(path)
@@ -65,27 +82,69 @@ def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str
     rotations = resample_rotations(fit["rotations"][:, order].astype(float), float(fit["fps"]), fps)
     root = resample(fit["root_positions"].astype(float), float(fit["fps"]), fps)
 
-    channels: dict[Channel, np.ndarray] = {}
     turns = basis_turns(carriers, place, rotations, [armature.pose.bones[name] for name in carriers.names])
     location = basis_location(carriers, place, root)
-    for number, name in enumerate(carriers.names):
-        bone = armature.pose.bones[name]
-        if number == 0:
-            channels |= {(bone.path_from_id("location"), axis, name): location[:, axis] for axis in range(3) if not bone.lock_location[axis]}
-        property, values = rotation_channels(bone.rotation_mode, turns[:, number])
-        channels |= {(bone.path_from_id(property), axis, name): values[:, axis] for axis in free_components(bone)}
-    for switch in present(armature, mapping.switches):
-        path_of_switch = f'{armature.pose.bones[switch.bone].path_from_id()}["{bpy.utils.escape_identifier(switch.property)}"]'
-        channels[path_of_switch, 0, switch.bone] = np.array([switch.value])
+    root_bone = armature.pose.bones[carriers.names[0]]
+    for axis, is_locked in enumerate(root_bone.lock_location):
+        if is_locked:
+            location[:, axis] = root_bone.location[axis]
+    posed = posed_bones(carriers, turns, location)
 
-    action = key_channels(armature, action_name, channels, frame_start)
-    for number, name in enumerate(carriers.names):
+    limbs = limbs_with_ik(armature, mapping, manner.ik)
+    switches = switches_for(mapping, limbs)
+    bases = dict(zip(carriers.names, bases_from(turns, location), strict=True))
+    if limbs:
+        seats = find_seats(armature, carriers, limbs, switches)
+        by_role = mapping.bones
+        for limb in limbs:
+            for role in (*limb.chain, *turned_controls(armature, limb)):
+                bases.pop(by_role.get(role), None)
+            bases |= {name: np.eye(4)[None] for name in limb.neutral if name in armature.pose.bones}
+        bases |= control_bases(armature, mapping, limbs, seats, posed)
+    moving = {carriers.names[0], *(name for limb in limbs for name in limb.bones)}
+    channels = _bone_channels(armature, bases, moving, len(turns))
+    channels |= _neutral_channels(armature, bases, channels, len(turns)) if manner.layer != NEW else {}
+    flips = {(path_of(armature, switch), 0, switch.bone): np.full(len(turns), switch.value) for switch in present(armature, switches)}
+    remember(armature, [channel[0] for channel in flips])
+
+    action = key_channels(armature, action_name, channels, frame_start, manner, flips, unit=place.scale)
+    for name in bases:
         bone = armature.pose.bones[name]
-        bone.location = [value if number == 0 and is_locked else 0.0 for value, is_locked in zip(bone.location, bone.lock_location, strict=True)]
+        bone.location = [value if name in moving and is_locked else 0.0 for value, is_locked in zip(bone.location, bone.lock_location, strict=True)]
         bone.scale = (1.0, 1.0, 1.0)
-    set_switches(armature, mapping.switches)
+        if name not in carriers.names:
+            bone.matrix_basis.identity()
+    set_switches(armature, switches)
     bpy.context.scene.frame_set(bpy.context.scene.frame_current)
-    return action
+    return Keyed(action, {name: place.matrices_to_world(posed[:, number]) for number, name in enumerate(carriers.names)})
+
+
+def _bone_channels(armature: bpy.types.Object, bases: dict[str, np.ndarray], moving: set[str], frames: int) -> dict[Channel, np.ndarray]:
+    """Channels [T] of bones that get the bases [T,4,4]; only `moving` ones have a location."""
+    channels: dict[Channel, np.ndarray] = {}
+    for name, basis in bases.items():
+        bone = armature.pose.bones[name]
+        basis = np.broadcast_to(basis, (frames, 4, 4))
+        if name in moving:
+            channels |= {(bone.path_from_id("location"), axis, name): basis[:, axis, 3] for axis in range(3) if not bone.lock_location[axis]}
+        property, values = rotation_channels(bone.rotation_mode, continuous(quaternions(basis[:, :3, :3])))
+        channels |= {(bone.path_from_id(property), axis, name): values[:, axis] for axis in free_components(bone)}
+    return channels
+
+
+def _neutral_channels(armature: bpy.types.Object, names: Iterable[str], channels: dict[Channel, np.ndarray],
+                      frames: int) -> dict[Channel, np.ndarray]:
+    """What the user's own curves give bones beside the motion's channels, such as a scale, and what a motion needs there instead."""
+    played, ours = played_paths(armature), {channel[:2] for channel in channels}
+    result = {}
+    for name in names:
+        bone = armature.pose.bones[name]
+        for property, locks in (("location", bone.lock_location), ("scale", bone.lock_scale)):
+            for axis in range(3):
+                path = bone.path_from_id(property), axis
+                if path in played and path not in ours and not locks[axis]:
+                    result[*path, name] = np.full(frames, float(property == "scale"))
+    return result
 
 
 def basis_turns(carriers: Carriers, place: Placement, rotations: np.ndarray, bones: Sequence[bpy.types.PoseBone]) -> np.ndarray:
@@ -105,6 +164,29 @@ def basis_turns(carriers: Carriers, place: Placement, rotations: np.ndarray, bon
 def basis_location(carriers: Carriers, place: Placement, root: np.ndarray) -> np.ndarray:
     """World positions [T,3] of the root bone's head -> its location channels [T,3]."""
     return (place.to_armature(root) - carriers.heads[0]) @ np.linalg.inv(carriers.root_axes).T
+
+
+def bases_from(turns: np.ndarray, location: np.ndarray) -> np.ndarray:
+    """Quaternions [T,N,4] and the root's location [T,3], channels of bones -> bases [N,T,4,4]."""
+    bases = np.tile(np.eye(4), (turns.shape[1], len(turns), 1, 1))
+    bases[:, :, :3, :3] = np.swapaxes(matrices(turns), 0, 1)
+    bases[0, :, :3, 3] = location
+    return bases
+
+
+def posed_bones(carriers: Carriers, turns: np.ndarray, location: np.ndarray) -> np.ndarray:
+    """Channels of the bones, turns [T,N,4] and the root's location [T,3] -> where they are, [T,N,4,4] in armature space."""
+    posed = np.tile(np.eye(4), (*turns.shape[:2], 1, 1))
+    for number in range(turns.shape[1]):
+        above, below = carriers.turn_carriers[number], carriers.place_carriers[number]
+        unposed = carriers.turn_offsets[number] if above < 0 else posed[:, above, :3, :3] @ carriers.turn_offsets[number]
+        posed[:, number, :3, :3] = unposed @ matrices(turns[:, number])
+        if number == 0:
+            posed[:, 0, :3, 3] = carriers.heads[0] + location @ carriers.root_axes.T
+        else:
+            reach = carriers.turns[below].T @ (carriers.heads[number] - carriers.heads[below])
+            posed[:, number, :3, 3] = posed[:, below, :3, 3] + posed[:, below, :3, :3] @ reach
+    return posed
 
 
 def rotation_channels(mode: str, turns: np.ndarray) -> tuple[str, np.ndarray]:
@@ -146,6 +228,11 @@ def resample_rotations(turns: np.ndarray, fps: float, new_fps: float) -> np.ndar
     mixed = np.where(is_small, 1 - share, np.sin((1 - share) * angle) / sine) * start
     mixed = mixed + np.where(is_small, share, np.sin(share * angle) / sine) * end
     return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
+
+
+def resample_states(values: np.ndarray, fps: float, new_fps: float) -> np.ndarray:
+    """Values [T,...] that are either this or that at another frame rate: each holds until the next."""
+    return values[_times(len(values), fps, new_fps)[0]]
 
 
 def _times(frames: int, fps: float, new_fps: float) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from mathutils import Matrix
 from ...backend.errors import KineliftError
 from ...rigs.presets import Switch
 from . import compat
+from .paths import set_value_at, value_at
 
 PROBES = 4
 LARGEST_TURN = 0.4
@@ -129,7 +130,7 @@ def undisturbed(armature: bpy.types.Object, names: Sequence[str], switches: Sequ
     as before."""
     view_layer = bpy.context.view_layer
     channels = {bone: [tuple(getattr(bone, channel)) for channel in CHANNELS] for bone in armature.pose.bones}
-    properties = [(switch, armature.pose.bones[switch.bone][switch.property]) for switch in present(armature, switches)]
+    properties = [(path, value_at(armature, path)) for path in (path_of(armature, switch) for switch in present(armature, switches))]
     position = armature.data.pose_position
     limits = [constraint for name in names for constraint in armature.pose.bones[name].constraints
               if constraint.type in LIMITS and not constraint.mute]
@@ -152,8 +153,8 @@ def undisturbed(armature: bpy.types.Object, names: Sequence[str], switches: Sequ
                 setattr(bone, channel, value)
         for constraint in limits:
             constraint.mute = False
-        for switch, value in properties:
-            armature.pose.bones[switch.bone][switch.property] = value
+        for path, value in properties:
+            set_value_at(armature, path, value)
         armature.data.pose_position = position
         armature.update_tag()
         view_layer.update()
@@ -162,15 +163,27 @@ def undisturbed(armature: bpy.types.Object, names: Sequence[str], switches: Sequ
 def present(armature: bpy.types.Object, switches: Sequence[Switch]) -> list[Switch]:
     """The switches this armature has; a rig generated without a feature lacks its property."""
     bones = armature.pose.bones
-    return [switch for switch in switches if switch.bone in bones and switch.property in bones[switch.bone]]
+    return [switch for switch in switches if switch.bone in bones and (switch.property in bones[switch.bone] or _is_of_blender(switch))]
+
+
+def path_of(armature: bpy.types.Object, switch: Switch) -> str:
+    """The data path of a switch, from the armature object."""
+    bone = armature.pose.bones[switch.bone]
+    if _is_of_blender(switch):
+        return bone.path_from_id(switch.property)
+    return f'{bone.path_from_id()}["{bpy.utils.escape_identifier(switch.property)}"]'
 
 
 def set_switches(armature: bpy.types.Object, switches: Sequence[Switch]) -> None:
-    """Gives the custom properties their values and keeps their types."""
+    """Gives the properties their values and keeps their types."""
     for switch in present(armature, switches):
-        bone = armature.pose.bones[switch.bone]
-        bone[switch.property] = type(bone[switch.property])(switch.value)
+        set_value_at(armature, path_of(armature, switch), switch.value)
     armature.update_tag()
+
+
+def _is_of_blender(switch: Switch) -> bool:
+    """Whether it is a property that Blender gives all bones of a pose, such as ik_stretch."""
+    return switch.property in bpy.types.PoseBone.bl_rna.properties
 
 
 def _refuse_unready(armature: bpy.types.Object) -> None:
@@ -184,11 +197,22 @@ def _refuse_unready(armature: bpy.types.Object) -> None:
 
 def _pose(armature: bpy.types.Object, names: Sequence[str], turns: np.ndarray, root_location: np.ndarray) -> np.ndarray:
     """Turns the bones by rotation vectors [N,3] in their own axes, moves the first; matrices [N,4,4], armature space."""
-    for number, (name, turn) in enumerate(zip(names, _turns(turns), strict=True)):
-        basis = Matrix(turn.tolist()).to_4x4()
-        if number == 0:
-            basis.translation = root_location.tolist()
-        armature.pose.bones[name].matrix_basis = basis
+    bases = bases_of(turns)
+    bases[0, :3, 3] = root_location
+    return pose(armature, names, bases)
+
+
+def bases_of(turns: np.ndarray) -> np.ndarray:
+    """Rotation vectors [N,3] as channels of bones [N,4,4]."""
+    bases = np.tile(np.eye(4), (len(turns), 1, 1))
+    bases[:, :3, :3] = _turns(turns)
+    return bases
+
+
+def pose(armature: bpy.types.Object, names: Sequence[str], bases: np.ndarray) -> np.ndarray:
+    """Gives bones their channels [N,4,4] and returns where they are then, [N,4,4] in armature space."""
+    for name, basis in zip(names, bases, strict=True):
+        armature.pose.bones[name].matrix_basis = Matrix(basis.tolist())
     armature.update_tag()
     bpy.context.view_layer.update()
     bones = armature.evaluated_get(bpy.context.evaluated_depsgraph_get()).pose.bones

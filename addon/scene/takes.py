@@ -89,12 +89,15 @@ def film(scene: bpy.types.Scene, name: str, scale: float) -> None:
         rescale(take.camera, scale)
 
 
-def frame_take(scene: bpy.types.Scene, take: KineliftTake) -> None:
-    """Makes the take's length the preview range, which leaves the scene's own range alone, and goes to its start."""
+def frame_take(scene: bpy.types.Scene, take: KineliftTake, start: int | None = None) -> None:
+    """Makes the take's length the preview range, which leaves the scene's own range alone, and goes to its start. `start`: where the take
+    itself begins instead of at its delay after the scene's first frame."""
+    first, frames = (scene.frame_start, take.frames) if start is None else (start, take.frames - take.delay)
     scene.use_preview_range = True
-    scene.frame_preview_start = scene.frame_start
-    scene.frame_preview_end = scene.frame_start + take.frames - 1
-    scene.frame_set(scene.frame_start)
+    scene.frame_preview_end = first + frames - 1  # the start can't be set above it
+    scene.frame_preview_start = first
+    scene.frame_preview_end = first + frames - 1
+    scene.frame_set(first)
 
 
 def play(context: bpy.types.Context) -> None:

@@ -8,7 +8,7 @@ from backend.fitting.ends import with_ends
 from backend.fitting.kinematics import Rig
 from backend.fitting.limits import hinges
 from backend.fitting.measures import measure
-from backend.fitting.objects import place_objects
+from backend.fitting.objects import holders, place_objects
 from backend.fitting.plan import Plan, stiffness
 from backend.fitting.source import read_body
 from backend.fitting.targets import build_targets
@@ -38,4 +38,5 @@ def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
         points={name: (measures.bones[name], measures.joints[name]) for name in targets.joints},
         finish=lambda world, heads: world,
         objects=lambda reached: place_objects(body, objects, {side: reached[f"wrist.{side}"] for side in "LR"}, scale),
+        holders=holders(body, objects),
     )

@@ -10,6 +10,12 @@ from backend.fitting.vectors import length, smoothed, smoothstep
 HELD, FREE = 0.30, 0.40
 """Distances from the wrist, in leg lengths, within which a ball is in the hand and beyond which it isn't."""
 
+LOST = 0.25
+"""How far the certainty of a hold falls until the object is let go; it begins at a half."""
+
+SHORTEST_HOLD = 0.1
+"""Seconds: a shorter hold is a touch, and a shorter gap between two is none."""
+
 BOUNCE = 0.18
 """In leg lengths: a turn of the path this close to its lowest point is a bounce."""
 
@@ -25,7 +31,7 @@ def place_objects(body: Body, objects: np.ndarray, wrists: dict[str, np.ndarray]
     placed = scale * (objects - ground)
     for number in range(objects.shape[1]):
         path = objects[:, number]
-        holds = {side: 1 - smoothstep(length(path - body[f"wrist.{side}"]) / body.leg, HELD, FREE) for side in "LR"}
+        holds = _holds(body, path)
         total = holds["L"] + holds["R"]
         held = total > 0.5
         if not held.any():
@@ -39,6 +45,38 @@ def place_objects(body: Body, objects: np.ndarray, wrists: dict[str, np.ndarray]
             placed[:, number, axis] += smoothed(np.interp(times, times[known], shifts[known, axis]), 0.03 * body.fps)
         placed[:, number, 2] = np.maximum(placed[:, number, 2], scale * (path[:, 2].min() - body.floor))
     return placed
+
+
+def holders(body: Body, objects: np.ndarray) -> np.ndarray:
+    """[T,K] text: the role of the hand that holds each of the objects [T,K,3], "hand.L" or "hand.R"; "" while none does."""
+    shortest = max(round(SHORTEST_HOLD * body.fps), 1)
+    result = np.full(objects.shape[:2], "", dtype="U6")
+    for number in range(objects.shape[1]):
+        certainty, hand = _holds(body, objects[:, number]), ""
+        for frame in range(len(objects)):
+            surest = max("LR", key=lambda side, frame=frame: certainty[side][frame])
+            if not hand or certainty[hand][frame] < LOST:
+                hand = surest if certainty[surest][frame] > 0.5 else ""
+            result[frame, number] = f"hand.{hand}" if hand else ""
+        for first, after in _runs(result[:, number]):
+            beside = result[first - 1, number] if first else ""
+            if not result[first, number] and beside and after < len(objects) and after - first < shortest and result[after, number] == beside:
+                result[first:after, number] = beside
+        for first, after in _runs(result[:, number]):
+            if after - first < shortest:
+                result[first:after, number] = ""
+    return result
+
+
+def _runs(values: np.ndarray) -> list[tuple[int, int]]:
+    """First frame, and the one after the last, of every run of the same value."""
+    edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1), len(values)]
+    return [(int(first), int(after)) for first, after in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def _holds(body: Body, path: np.ndarray) -> dict[str, np.ndarray]:
+    """How sure it is that each hand holds an object on its path [T,3]: side -> [T] 0..1."""
+    return {side: 1 - smoothstep(length(path - body[f"wrist.{side}"]) / body.leg, HELD, FREE) for side in "LR"}
 
 
 def _bounces(heights: np.ndarray, margin: float) -> np.ndarray:

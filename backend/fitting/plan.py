@@ -17,7 +17,8 @@ from backend.fitting.targets import Targets
 class Plan:
     """rig: the bones that are solved, in the order of the whole rig; scale: metres of the armature for a metre of the motion;
     points: target role -> bone and its point [3] at rest, whose way is the fit's; finish: world turns [T,N,3,3] and heads [T,N,3] of the
-    solved bones -> world turns of all; objects: reached positions by role [T,3] -> where the objects go [T,K,3]; rounds: shares of the
+    solved bones -> world turns of all; objects: reached positions by role [T,3] -> where the objects go [T,K,3]; holders [T,K]: the role that
+    holds each of them, "" for none; rounds: shares of the
     points' weights with which to solve, one after the other; damping: of the first step of each."""
 
     rig: Rig
@@ -28,6 +29,7 @@ class Plan:
     points: dict[str, tuple[int, np.ndarray]]
     finish: Callable[[np.ndarray, np.ndarray], np.ndarray]
     objects: Callable[[dict[str, np.ndarray]], np.ndarray]
+    holders: np.ndarray
     rounds: tuple[float, ...] = (1.0,)
     damping: float = 1e-3
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ..controls import IkLimb, Switch, limb_lines, read_limbs, read_switches
+
 FOLDER = Path(__file__).parent
 
 CHAIN_ROLES = ("spine", "neck", "tail")
@@ -39,23 +41,15 @@ NEEDED = {"human": NEEDED_ROLES, "quadruped": ("pelvis", *_both("forearm", "meta
 
 
 @dataclass(frozen=True)
-class Switch:
-    """A custom property of a pose bone and the value it needs so that the mapped bones drive the rig."""
-
-    bone: str
-    property: str
-    value: float
-
-
-@dataclass(frozen=True)
 class Mapping:
     """Which bones of one armature play which part. `roles` maps bone names to roles; bones of a list role are numbered
-    from the pelvis outwards (`spine.0`). `title` says where it comes from."""
+    from the pelvis outwards (`spine.0`). `title` says where it comes from. `ik` are the limbs that IK controls can drive."""
 
     kind: str
     roles: dict[str, str]
     switches: tuple[Switch, ...] = ()
     title: str = ""
+    ik: tuple[IkLimb, ...] = ()
 
     @property
     def bones(self) -> dict[str, str]:
@@ -78,6 +72,7 @@ class Preset:
     roles: dict[str, str]
     switches: tuple[Switch, ...] = ()
     prefix: str = ""
+    ik: tuple[IkLimb, ...] = ()
 
     def on(self, bone_names: Iterable[str]) -> Mapping | None:
         """The mapping of an armature with these bones, or None. All bones of the preset must be there, but toes and the
@@ -96,7 +91,8 @@ class Preset:
 
     def _after(self, prefix: str, names: set[str]) -> Mapping:
         there = {prefix + bone: role for bone, role in self.roles.items() if prefix + bone in names}
-        return Mapping(self.kind, numbered(there), self.switches, self.title)
+        limbs = tuple(limb for limb in self.ik if names.issuperset(limb.bones))
+        return Mapping(self.kind, numbered(there), self.switches, self.title, limbs)
 
 
 def numbered(roles: dict[str, str]) -> dict[str, str]:
@@ -142,8 +138,9 @@ def read_preset(path: Path) -> Preset:
             raise ValueError(f"{path}: '{key}' is missing or of the wrong type. Write it as in the shipped presets.")
     if data["kind"] not in ROLES:
         raise ValueError(f"{path}: 'kind' is {data['kind']!r}. Use one of: {', '.join(ROLES)}.")
-    return Preset(path.stem, data["title"], data["kind"], _roles(data["bones"], data["kind"], path),
-                  _switches(data.get("switches", []), path), _prefix(data.get("prefix", ""), path))
+    roles = _roles(data["bones"], data["kind"], path)
+    return Preset(path.stem, data["title"], data["kind"], roles, read_switches(data.get("switches", []), path),
+                  _prefix(data.get("prefix", ""), path), read_limbs(data.get("ik", []), roles.values(), path))
 
 
 def write_preset(path: Path, mapping: Mapping) -> None:
@@ -157,6 +154,8 @@ def write_preset(path: Path, mapping: Mapping) -> None:
     lines += [f"{_text(role)} = {_text(bone)}" for role, bone in single.items()]
     for switch in mapping.switches:
         lines += ["", "[[switches]]", f"bone = {_text(switch.bone)}", f"property = {_text(switch.property)}", f"value = {float(switch.value)}"]
+    for limb in mapping.ik:
+        lines += limb_lines(limb)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -191,16 +190,3 @@ def _prefix(prefix: object, path: Path) -> str:
     except (re.error, TypeError):
         raise ValueError(f"{path}: 'prefix' is not a regular expression. Write what may stand before the names, as in mixamo.toml.") from None
     return prefix
-
-
-def _switches(entries: object, path: Path) -> tuple[Switch, ...]:
-    if not isinstance(entries, list):
-        raise ValueError(f"{path}: 'switches' is not a list. Write each one under its own [[switches]].")
-    switches = []
-    for number, entry in enumerate(entries):
-        try:
-            switches.append(Switch(str(entry["bone"]), str(entry["property"]), float(entry["value"])))
-        except (KeyError, TypeError, ValueError):
-            raise ValueError(f"{path}: [[switches]] number {number + 1} is incomplete. "
-                             "Give it 'bone', 'property' and a number as 'value'.") from None
-    return tuple(switches)

@@ -55,7 +55,7 @@ def test_keys_play_twice_and_leave_the_rest(kind):
 
     for seed in (1, 2):
         path, heads, turns = keyed.made_fit(FOLDER, description, seed)
-        action = apply_fit(armature, path, "Take")
+        action = apply_fit(armature, path, "Take").action
         assert armature.animation_data.action == action
         check_plays(armature, description, heads, turns)
         if kind == "generated":

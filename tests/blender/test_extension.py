@@ -99,10 +99,20 @@ def test_command_line_retargets_a_motion_file(blender, walk_file, tmp_path):
     blender.run_script(HERE / "round_trip.py", out / "walk.blend", out / "walk_Player.fbx", "Player", "Player Ball")
 
 
+def test_command_line_keys_as_it_is_told(blender, walk_file, tmp_path):
+    scene, out = tmp_path / "scene.blend", tmp_path / "out"
+    blender.run_script(HERE / "human_scene.py", scene)
+    done = blender.run("--background", "--command", "kinelift", "retarget", "--motion", walk_file, "--blend", scene, "--target", "Player",
+                       "--controls", "ik", "--layer", "nla", "--start", 40, "--thin", 1, 5, "--out", out, "--formats", "blend,fbx")
+    assert "No IK controls are known for this rig" in done.stdout
+    blender.run_script(HERE / "keyed_from_outside.py", out / "walk.blend")
+
+
 @pytest.mark.parametrize(("arguments", "code", "text"), [
     (["generate", "--pack", "none", "--out", "."], 1, "none"),
     (["generate", "--pack", "tiny", "--out", ".", "--seconds", "900"], 1, "Ask for at most"),
     (["generate", "--pack", "tiny", "--out", ".", "--target", "Nobody"], 1, "no armature 'Nobody'"),
+    (["retarget", "--motion", "m.npz", "--blend", "b.blend", "--target", "x", "--layer", "top", "--out", "."], 2, "--layer"),
     (["export", "--blend", "none.blend", "--take", "x", "--to", "x.fbx"], 1, "none.blend"),
     (["generate", "--out", "."], 2, "--pack"),
     (["dance"], 2, "dance"),

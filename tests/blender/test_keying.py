@@ -5,10 +5,25 @@ from pathlib import Path
 import pytest
 
 from tests.fitting import quadruped
+from tests.motions import walk_with_throw, write_motion
 from tests.programs.places import DEMO_WHEEL
 
 HERE = Path(__file__).parent
 SCRIPT = HERE / "keys_play.py"
+
+
+@pytest.fixture
+def throw_file(tmp_path: Path) -> Path:
+    """A motion file of two seconds of walking with a ball that changes hands in the air."""
+    return write_motion(tmp_path / "throw.npz", walk_with_throw(seconds=2.0))
+
+
+def test_controls_layers_and_objects_on_the_wheels(bpy_python, backend_python: Path, throw_file: Path, tmp_path: Path):
+    assert "controls work" in bpy_python.run(HERE / "controls.py", backend_python, throw_file, tmp_path, timeout=900).stdout
+
+
+def test_controls_layers_and_objects_in_blender(blender_program, backend_python: Path, throw_file: Path, tmp_path: Path):
+    assert "controls work" in blender_program.run_script(HERE / "controls.py", backend_python, throw_file, tmp_path, timeout=900).stdout
 
 
 def test_keys_play_on_the_wheels(bpy_python, tmp_path: Path):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rigs import Mapping, load_preset, preset_names, write_preset
+from rigs.controls import IkLimb, limbs_of, limbs_text
 from rigs.presets import CHAIN_ROLES, HUMAN_ROLES, NEEDED, NEEDED_ROLES, ROLES, Switch, read_preset
 from tests.properties import patient
 
@@ -68,6 +69,13 @@ def test_an_unknown_name_lists_the_known_ones():
 
 BONES = "\n".join(f'"{role}" = "{role}"' for role in NEEDED_ROLES)
 
+IK = f'title = "A"\nkind = "human"\n[bones]\n{BONES}\n[[ik]]\n' + """limb = "{limb}"
+chain = ["thigh.L", "shin.L", "{foot}"]
+control = {control}
+pole = "p"
+follows = "f"
+"""
+
 
 @pytest.mark.parametrize(("text", "said"), [
     ("title = ", "not a TOML file"),
@@ -84,6 +92,11 @@ BONES = "\n".join(f'"{role}" = "{role}"' for role in NEEDED_ROLES)
     (f'title = "A"\nkind = "human"\nprefix = "("\n[bones]\n{BONES}', "not a regular expression"),
     (f'title = "A"\nkind = "human"\nprefix = 3\n[bones]\n{BONES}', "not a regular expression"),
     (f'title = "A"\nkind = "human"\n[bones]\n{BONES}\n[[switches]]\nbone = "x"', "number 1 is incomplete"),
+    (f'title = "A"\nkind = "human"\nik = 3\n[bones]\n{BONES}', "'ik' is not a list"),
+    (f'title = "A"\nkind = "human"\n[bones]\n{BONES}\n[[ik]]\nlimb = "leg.L"', r"\[\[ik\]\] number 1 is incomplete"),
+    (IK.format(limb="wing.L", foot="foot.L", control='"c"'), "must be another one of"),
+    (IK.format(limb="leg.L", foot="toe.L", control='"c"'), r"names toe\.L, which no bone plays"),
+    (IK.format(limb="leg.L", foot="foot.L", control="7"), "something else than names"),
 ])
 def test_a_wrong_file_is_named_with_the_spot(tmp_path: Path, text: str, said: str):
     path = tmp_path / "mine.toml"
@@ -111,9 +124,12 @@ text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12
 def test_a_saved_mapping_comes_back_whatever_the_bones_are_called(tmp_path_factory, names: list[str], spine: int, neck: int, title: str, value: float):
     single = [role for role in HUMAN_ROLES if role not in CHAIN_ROLES]
     roles = [*single, *(f"spine.{number}" for number in range(spine)), *(f"neck.{number}" for number in range(neck))]
-    mapping = Mapping("human", dict(zip(names, roles)), (Switch(names[0], title, value),), title)
+    limb = IkLimb("leg.L", ("thigh.L", "shin.L", "foot.L"), names[1], names[2], title, {"toe.L": names[3]}, (names[4],), (Switch(names[5], title, value),))
+    mapping = Mapping("human", dict(zip(names, roles)), (Switch(names[0], title, value),), title, (limb,))
     path = tmp_path_factory.mktemp("presets") / "mine.toml"
     write_preset(path, mapping)
     preset = read_preset(path)
     assert (preset.roles, preset.switches, preset.title, preset.kind) == (mapping.roles, mapping.switches, title, "human")
-    assert preset.on(names).roles == mapping.roles
+    assert preset.on(names).roles == mapping.roles and preset.on(names).ik == mapping.ik
+    assert limbs_of(limbs_text(mapping.ik), roles, "rig") == mapping.ik
+    assert limbs_of(limbs_text(mapping.ik), set(roles) - {"shin.L"}, "rig") == ()

@@ -65,6 +65,7 @@ def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
         points=points,
         finish=finish,
         objects=lambda reached: scale * (objects - floor),
+        holders=np.full(objects.shape[:2], "", dtype="U6"),
         rounds=ROUNDS,
         damping=DAMPING,
     )
