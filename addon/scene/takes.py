@@ -5,7 +5,7 @@ from itertools import count
 from pathlib import Path
 
 import bpy
-from bpy.props import CollectionProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import CollectionProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from ...backend.errors import KineliftError
 from ...backend.motion.motion3d import Motion3D
@@ -20,15 +20,16 @@ class KineliftTake(bpy.types.PropertyGroup):
     pack: StringProperty(name="Pack")
     seed: IntProperty(name="Seed")
     frames: IntProperty(name="Frames", description="Length in frames of the scene when the take was made")
+    fps: FloatProperty(name="Frame Rate", description="Frames a second of the motion file; it is resampled to the scene's")
     collection: PointerProperty(type=bpy.types.Collection)
     stick: PointerProperty(type=bpy.types.Object)
 
 
-def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str, seed: int) -> KineliftTake:
-    """Adds a motion file to the scene as a take with a keyed stick armature and its objects. The file is read before
-    the scene is touched. Raises KineliftError."""
+def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str = "", seed: int = 0, title: str = "") -> KineliftTake:
+    """Adds a motion file to the scene as a take with a keyed stick armature and its objects, named by its title, else by pack and seed.
+    The file is read before the scene is touched. Raises KineliftError."""
     motion = Motion3D.load(motion_file)
-    name = next(name for name in _names(f"{pack} {seed}") if name not in scene.kinelift_takes)
+    name = next(name for name in _names(title or f"{pack} {seed}") if name not in scene.kinelift_takes)
     collection = bpy.data.collections.new(name)
     scene.collection.children.link(collection)
     stick = make_stick(name, motion, scene.frame_start, collection)
@@ -38,6 +39,7 @@ def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str, seed: i
     take = scene.kinelift_takes.add()
     take.name, take.motion_file, take.pack, take.seed = name, str(motion_file), pack, seed
     take.collection, take.stick = collection, stick
+    take.fps = motion.fps
     take.frames = round((len(motion.positions) - 1) / motion.fps * scene_fps(scene)) + 1
     scene.kinelift_take_index = len(scene.kinelift_takes) - 1
     return take
@@ -52,7 +54,7 @@ def _names(base: str) -> Iterator[str]:
 def get_take(scene: bpy.types.Scene, index: int) -> KineliftTake:
     """The take at an index. Raises KineliftError when there is none."""
     if not 0 <= index < len(scene.kinelift_takes):
-        raise KineliftError(f"there is no take {index}", "Generate a motion first", scene.name, "no-take")
+        raise KineliftError(f"there is no take {index}", "Generate or import a motion first", scene.name, "no-take")
     return scene.kinelift_takes[index]
 
 
