@@ -6,7 +6,7 @@ FEATURES = (
     "preferences", "runtime.panel",
     "scene.takes",
     "generate.properties", "retarget.properties", "export.properties",
-    "generate.operators", "retarget.operators", "export.operators",
+    "generate.operators", "sources.operators", "retarget.operators", "export.operators",
     "generate.panel", "retarget.panel", "export.panel",
     "cli",
 )

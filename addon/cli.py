@@ -22,6 +22,7 @@ from .retarget import steps as retargeting
 from .runtime import session
 from .runtime.environment import PYTHON_VARIABLE
 from .runtime.jobs import Job, Progress, Steps, run_to_end
+from .sources.steps import Source, read_motions
 
 FORMATS = ("fbx", "blend", "npz")
 MORE_FORMATS = ("bvh", "glb", "usdc")
@@ -68,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     generate.set_defaults(run=_generate)
 
     retarget = commands.add_parser("retarget", help="put a motion file on an armature")
-    retarget.add_argument("--motion", type=Path, required=True, help="a motion file (.npz)")
+    retarget.add_argument("--motion", type=Path, required=True, help="a motion file (.npz), a BVH file, or results.npy of the MAS program")
+    retarget.add_argument("--scale", type=float, default=0.0, help="metres of one unit of a BVH file; guessed from the legs without it")
     _add_target(retarget, required=True)
     _add_output(retarget)
     retarget.set_defaults(run=_retarget)
@@ -126,7 +128,10 @@ def _retarget(arguments: argparse.Namespace) -> None:
     _open_scene(arguments.blend)
     target = _target(arguments)
     stem = arguments.motion.stem
-    _run("Retargeting", retargeting.retarget(session.backend(arguments.python), arguments.motion.resolve(), target, stem))
+    motions, notes = _run("Reading", read_motions(Source(arguments.motion, arguments.scale), arguments.python))
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    _run("Retargeting", retargeting.retarget(session.backend(arguments.python), motions[0], target, stem))
     if "npz" in arguments.formats:
         _keep(target.file.parent / "fit.npz", arguments.out / f"{stem}_{target.name}_fit.npz")
     _write_target(arguments, target, stem)

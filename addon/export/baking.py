@@ -6,6 +6,7 @@ simple rig. A bone's head is where the original's is at every frame, also where 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,17 +23,20 @@ from ..scene.stick import CARRIER, SHORTEST
 UNSCALED = 1e-4
 """A bone whose scale stays this close to 1 gets no keys for it."""
 
+ASIDE = Matrix.Rotation(math.radians(0.05), 4, "X")
+"""A turn at rest that nobody sees: Blender's FBX importer connects a bone to the tip of the one before, and then drops the keys of its place."""
+
 
 @dataclass(frozen=True)
 class Bake:
     """How to copy. only_deform: leave out bones that deform nothing, where any does; rigid: keep all bones' scales at 1; in_bones: the
-    object's own motion goes to the bones, and the object stays at the origin; rest_before: the frame before the first shows the rest pose
-    and is the current one, where the FBX exporter takes it from; scale, turn: of the world in the file."""
+    object's own motion goes to the bones, and the object stays at the origin; for_fbx: the frame before the first shows the rest pose and
+    is the current one, where the FBX exporter takes it from, and bones don't point exactly at the next; scale, turn: of the world in the file."""
 
     only_deform: bool = True
     rigid: bool = False
     in_bones: bool = False
-    rest_before: bool = False
+    for_fbx: bool = False
     scale: float = 1.0
     turn: Matrix = field(default_factory=lambda: Matrix.Identity(3))
 
@@ -50,6 +54,8 @@ def baked(scene: bpy.types.Scene, objects: list[bpy.types.Object], frames: tuple
         collection = bpy.data.collections.new("Kinelift export")
         try:
             scene.collection.children.link(collection)
+            for item in bpy.context.view_layer.objects:
+                item.select_set(False)  # what is selected would enter Edit Mode with the copy, and its bones would be made anew
             armature = _armature_copy(objects[0], sample, frames[0], collection, bake)
             copies = [armature, *(_mesh_copy(item, objects[0], armature, sample, collection) if item.type == "MESH"
                                   else _empty_copy(sample.others[item], frames[0], collection, bake) for item in objects[1:])]
@@ -57,7 +63,7 @@ def baked(scene: bpy.types.Scene, objects: list[bpy.types.Object], frames: tuple
                 copy.name = names[source]
                 if copy.data is not None:
                     copy.data.name = names[source.data]
-            scene.frame_set(frames[0] - bake.rest_before)
+            scene.frame_set(frames[0] - bake.for_fbx)
             for item in bpy.context.view_layer.objects:
                 item.select_set(item in copies)
             bpy.context.view_layer.objects.active = armature
@@ -153,12 +159,12 @@ def _armature_copy(source: bpy.types.Object, sample: _Sample, first: int, collec
         made = copy.data.edit_bones.new(bone.name)
         rest = sample.to_copy @ bone.matrix_local
         made.head, made.tail = (0, 0, 0), (0, max(bone.length * rest.col[1].length, shortest), 0)
-        made.matrix = rest.normalized()
+        made.matrix = rest.normalized() @ (ASIDE if bake.for_fbx else Matrix.Identity(4))
         made.parent = copy.data.edit_bones.get(above[bone.name])
     bpy.ops.object.mode_set(mode="OBJECT")
     for bone in bones:
         copy.data.bones[bone.name].use_deform = True
-    _key_object(copy, sample.places, _pose_channels(copy, source, sample, above, bake.rigid), first, bake.rest_before)
+    _key_object(copy, sample.places, _pose_channels(copy, source, sample, above, bake.rigid), first, bake.for_fbx)
     return copy
 
 

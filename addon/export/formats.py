@@ -36,7 +36,7 @@ USD = {"selected_objects_only": True, "export_animation": True, "export_armature
 class Format:
     """operator: Blender's own exporter; settings: for the subject's clip name and frames; centimetres: lengths are written in them, not in
     metres with a scale on the objects; y_up: the exporter turns no axes, so the copies are turned; rigid (Blender's USD exporter drops
-    small changes of a scale, which would move what hangs on a stretched bone), in_bones, rest_before: as in `Bake`;
+    small changes of a scale, which would move what hangs on a stretched bone), in_bones, for_fbx: as in `Bake`;
     root_name: what the armature object is called where one bone is the root of all."""
 
     title: str
@@ -48,7 +48,7 @@ class Format:
     y_up: bool = False
     rigid: bool = False
     in_bones: bool = False
-    rest_before: bool = False
+    for_fbx: bool = False
     root_name: str = ""
 
 
@@ -57,11 +57,11 @@ def _fbx(**more: object) -> Callable[[str, tuple[int, int]], dict]:
 
 
 FORMATS = {
-    "FBX": Format("FBX", "For Maya, MotionBuilder, 3ds Max and others", (".fbx",), "export_scene.fbx", _fbx(), rest_before=True),
+    "FBX": Format("FBX", "For Maya, MotionBuilder, 3ds Max and others", (".fbx",), "export_scene.fbx", _fbx(), for_fbx=True),
     "FBX_UNITY": Format("FBX for Unity", "Scale 1 on all objects in Unity, Y up", (".fbx",), "export_scene.fbx", _fbx(apply_scale_options="FBX_SCALE_ALL"),
-                        rest_before=True),
+                        for_fbx=True),
     "FBX_UNREAL": Format("FBX for Unreal", "Centimetres and scale 1 on all objects in Unreal, and no extra root bone", (".fbx",), "export_scene.fbx",
-                         _fbx(mesh_smooth_type="FACE"), centimetres=True, rest_before=True, root_name="Armature"),
+                         _fbx(mesh_smooth_type="FACE"), centimetres=True, for_fbx=True, root_name="Armature"),
     "BVH": Format("BVH", "The skeleton alone, in centimetres, Y up", (".bvh",), "export_anim.bvh",
                   lambda clip, frames: {"frame_start": frames[0], "frame_end": frames[1], "global_scale": 1.0, "rotate_mode": "ZXY"},
                   centimetres=True, y_up=True, rigid=True, in_bones=True),
@@ -97,10 +97,10 @@ def export(path: Path | str, scene: bpy.types.Scene, subject: Subject, format_na
     if path.suffix.lower() not in kind.extensions:
         raise KineliftError(f"{kind.title} files don't end in {path.suffix or 'nothing'!r}", f"Name it *{kind.extensions[0]}", str(path), "bad-format")
     objects = [item for item in subject.objects if format_name != "BVH" or item == subject.objects[0]]
-    has_mesh = any(item.type == "MESH" for item in objects)
     units = scene.unit_settings
     metre = units.scale_length if units.system != "NONE" else 1.0
-    bake = Bake(only_deform, kind.rigid or not has_mesh, kind.in_bones, kind.rest_before, CENTIMETRES * metre if kind.centimetres else 1.0,
+    has_mesh = any(item.type == "MESH" for item in objects)
+    bake = Bake(only_deform, kind.rigid or not has_mesh, kind.in_bones, kind.for_fbx, CENTIMETRES * metre if kind.centimetres else 1.0,
                 Y_UP if kind.y_up else Matrix.Identity(3))
     with whole_file(path) as temporary:
         part = temporary.with_name(f"{temporary.name}{path.suffix.lower()}")
