@@ -27,6 +27,7 @@ def refusal(operator, **settings):
 
 
 def plays_its_file(take):
+    take.collection.hide_viewport = False
     read = Motion3D.load(take.motion_file)
     track = heads(take.stick, range(scene.frame_start, scene.frame_start + read.frames))
     ends = [joint for joint in range(len(read.joint_names)) if joint not in read.parents]
@@ -82,10 +83,12 @@ assert np.abs(knee - heads(scene.kinelift_retarget.target, range(1, 41))["shin.L
 check, subjects = extension("addon.export.checks").check, extension("addon.export.subjects")
 
 
+WORDS = ("scale", "rest position", "weights", "also deformed", "one name", "no parent", "constraints", "frames a second", "No bone", "mirrored", "differently")
+
+
 def told(format_name="FBX", only_deform=True):
     found = check(scene, subjects.armature_subject(scene.kinelift_retarget.target), format_name, only_deform)
-    return {(finding.breaks, word) for finding in found for word in ("scale", "rest position", "weights", "also deformed", "one name", "no parent", "constraints",
-                                                                      "frames a second", "No bone", "mirrored", "differently") if word in finding.text}
+    return {(finding.breaks, word) for finding in found for word in WORDS if word in finding.text}
 
 
 rig = scene.kinelift_retarget.target
