@@ -28,6 +28,7 @@ GLTF = {
     "export_format": "GLB", "use_selection": True, "export_animations": True, "export_animation_mode": "ACTIVE_ACTIONS", "export_force_sampling": True,
     "export_optimize_animation_size": False, "export_anim_slide_to_zero": True, "export_yup": True, "export_def_bones": False, "export_skins": True,
     "export_morph": True,
+    "export_anim_single_armature": False,  # else every Action of any armature in the file is mixed in
 }
 USD = {"selected_objects_only": True, "export_animation": True, "export_armatures": True, "only_deform_bones": False, "export_materials": True}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import bpy
@@ -39,7 +40,13 @@ def armature_subject(armature: bpy.types.Object | None) -> Subject:
     if armature is None:
         raise KineliftError("there is no target armature", "Choose one in the Retarget panel", code="no-target")
     frames = _span(armature)
-    return Subject([armature, *_meshes(armature), *companions(armature)], frames, armature.animation_data.action.name)
+    return Subject([armature, *_meshes(armature), *companions(armature)], frames, _clip(armature.animation_data.action.name))
+
+
+def _clip(action_name: str) -> str:
+    """The name of the take that an Action was made of, which Blender numbers where the take's own has the name already; else the Action's."""
+    take = re.sub(r"\.\d{3}$", "", action_name)
+    return take if take in bpy.context.scene.kinelift_takes else action_name
 
 
 def chosen_subject(context: bpy.types.Context) -> Subject:

@@ -92,6 +92,7 @@ def told(format_name="FBX", only_deform=True):
 
 
 rig = scene.kinelift_retarget.target
+assert subjects.armature_subject(rig).clip == "bvh walk", "the clip is called as the take"
 assert told() == set(), told()
 rig.scale = (2, 2, 2)
 bpy.context.view_layer.update()
