@@ -306,6 +306,7 @@ def _names_lent(scene: bpy.types.Scene, objects: list[bpy.types.Object], name: s
 def _visible(scene: bpy.types.Scene, objects: list[bpy.types.Object], frames: tuple[int, int]) -> Iterator[None]:
     """Inside, `objects` are evaluated and `frames` is the range; afterwards these are as before."""
     layer = bpy.context.view_layer
+    layer.update()
     if objects[0].name not in layer.objects:
         raise KineliftError("the armature is not in the view layer", "Include its collection in the view layer", objects[0].name, "not-in-layer")
     span = scene.frame_start, scene.frame_end, scene.use_preview_range, scene.frame_current

@@ -59,7 +59,7 @@ def chosen_subject(context: bpy.types.Context) -> Subject:
 
 def _meshes(armature: bpy.types.Object) -> list[bpy.types.Object]:
     """The meshes that an armature object deforms or carries."""
-    return [item for item in bpy.data.objects if item.type == "MESH" and item.name in bpy.context.view_layer.objects and (
+    return [item for item in bpy.data.objects if item.type == "MESH" and bpy.context.scene in item.users_scene and (
         item.parent == armature or any(modifier.type == "ARMATURE" and modifier.object == armature for modifier in item.modifiers))]
 
 
