@@ -1,4 +1,5 @@
-"""Runs inside Blender: what every format writes comes back where it was, frame by frame. Arguments: a motion file, a folder to write to.
+"""Runs inside Blender: what every format writes comes back where it was, frame by frame. Arguments: a motion file, a folder to write to,
+the formats.
 
 The subjects: takes, one with a ball, Rigify's controls, and a rig as it should not be: scaled and turned by an import, its object moving, a
 control and a constraint between its bones, which are stretched too, with a skinned mesh and one that hangs on a bone.
@@ -28,7 +29,8 @@ from tests.blender.coming_back import bring_back, name_in
 from tests.blender.inside import heads, places
 from tests.blender.keyed import error_of
 
-motion_file, folder = map(Path, sys.argv[-2:])
+arguments = sys.argv[sys.argv.index("--") + 1:]
+motion_file, folder, formats = Path(arguments[0]), Path(arguments[1]), arguments[2:]
 FIRST, FRAMES = 5, 30
 
 
@@ -218,7 +220,7 @@ def presets(path, armature, name, subject):
 
 
 takes.register()
-for name in FORMATS:
+for name in formats:
     for make in (make_take, make_elastic_take, make_rig, make_firm_rig, make_control_rig):
         print(round_trip(make, name), file=sys.stderr, flush=True)
 print("formats come back")
