@@ -6,7 +6,7 @@ FEATURES = (
     "preferences", "runtime.panel",
     "scene.takes",
     "generate.properties", "lift.properties", "retarget.properties", "export.properties",
-    "generate.operators", "lift.operators", "retarget.operators", "export.operators",
+    "generate.operators", "lift.operators", "sources.operators", "retarget.operators", "export.operators",
     "generate.panel", "lift.panel", "retarget.panel", "retarget.keys", "export.panel",
     "cli",
 )

@@ -15,6 +15,9 @@ import bpy
 from ..backend.errors import Cancelled, KineliftError, write_error
 from ..backend.motion.files import whole_file
 from ..backend.packs.catalogue import list_packs
+from .export.checks import check
+from .export.formats import FORMATS as EXPORT_FORMATS
+from .export.formats import export, format_of
 from .export.subjects import Subject, armature_subject, take_subject
 from .generate import steps as generating
 from .lift import steps as lifting
@@ -25,10 +28,11 @@ from .runtime.environment import PYTHON_VARIABLE
 from .runtime.jobs import Job, Progress, Steps, run_to_end
 from .runtime.location import user_folder
 from .scene.curves import Thinning
-from .scene.fbx import export_fbx
 from .scene.footage import facts_of
+from .sources.steps import Source, read_motions
 
 FORMATS = ("fbx", "blend", "npz")
+MORE_FORMATS = ("bvh", "glb", "usdc")
 SHOW_INTERVAL = 2.0
 """Seconds between two lines of progress."""
 
@@ -93,19 +97,21 @@ def _parser() -> argparse.ArgumentParser:
     lift.set_defaults(run=_lift)
 
     retarget = commands.add_parser("retarget", help="put a motion file on an armature")
-    retarget.add_argument("--motion", type=Path, required=True, help="a motion file (.npz)")
+    retarget.add_argument("--motion", type=Path, required=True, help="a motion file (.npz), a BVH file, or results.npy of the MAS program")
+    retarget.add_argument("--scale", type=float, default=0.0, help="metres of one unit of a BVH file; guessed from the legs without it")
     _add_target(retarget, required=True)
     _add_output(retarget)
     retarget.set_defaults(run=_retarget)
 
-    export = commands.add_parser("export", help="write a take or an armature of a .blend file to FBX")
-    export.add_argument("--blend", type=Path, required=True, help="the scene")
-    subject = export.add_mutually_exclusive_group(required=True)
+    writing = commands.add_parser("export", help="write a take or an armature of a .blend file as FBX, BVH, glTF or USD")
+    writing.add_argument("--blend", type=Path, required=True, help="the scene")
+    subject = writing.add_mutually_exclusive_group(required=True)
     subject.add_argument("--take", help="name of a take in the scene")
     subject.add_argument("--armature", help="name of an armature object with a motion")
-    export.add_argument("--all-bones", action="store_true", help="control bones too")
-    export.add_argument("--to", type=Path, required=True, help="the .fbx file")
-    export.set_defaults(run=_export)
+    writing.add_argument("--all-bones", action="store_true", help="control bones too")
+    writing.add_argument("--format", choices=[name.lower() for name in EXPORT_FORMATS], help="the format; what the ending says without it")
+    writing.add_argument("--to", type=Path, required=True, help="the file: .fbx, .bvh, .glb, .usdc, .usd or .usda")
+    writing.set_defaults(run=_export)
     return parser
 
 
@@ -127,13 +133,14 @@ def _add_target(parser: argparse.ArgumentParser, required: bool) -> None:
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--formats", type=_formats, default=FORMATS, help="which of fbx,blend,npz to write; all without it")
+    parser.add_argument("--formats", type=_formats, default=FORMATS,
+                        help=f"which of {','.join(FORMATS + MORE_FORMATS)} to write; {','.join(FORMATS)} without it")
 
 
 def _formats(text: str) -> tuple[str, ...]:
     chosen = tuple(filter(None, text.split(",")))
-    if not chosen or set(chosen) - set(FORMATS):
-        raise argparse.ArgumentTypeError(f"choose from {', '.join(FORMATS)}")
+    if not chosen or set(chosen) - {*FORMATS, *MORE_FORMATS}:
+        raise argparse.ArgumentTypeError(f"choose from {', '.join(FORMATS + MORE_FORMATS)}")
     return chosen
 
 
@@ -174,8 +181,7 @@ def _write_takes(arguments: argparse.Namespace, names: list[str], target: retarg
         stem = Path(take.motion_file).stem
         if "npz" in arguments.formats:
             _keep(take.motion_file, arguments.out / f"{stem}.npz")
-        if "fbx" in arguments.formats:
-            _write_fbx(arguments.out / f"{stem}.fbx", take_subject(scene, scene.kinelift_takes.find(name)))
+        _write_all(arguments, stem, take_subject(scene, scene.kinelift_takes.find(name)))
     first = Path(scene.kinelift_takes[names[0]].motion_file).stem
     _write_target(arguments, target, first)
 
@@ -184,7 +190,10 @@ def _retarget(arguments: argparse.Namespace) -> None:
     _open_scene(arguments.blend)
     target = _target(arguments)
     stem = arguments.motion.stem
-    _run("Retargeting", retargeting.retarget(session.backend(arguments.python), arguments.motion.resolve(), target, stem))
+    motions, notes = _run("Reading", read_motions(Source(arguments.motion, arguments.scale), arguments.python))
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    _run("Retargeting", retargeting.retarget(session.backend(arguments.python), motions[0], target, stem))
     if "npz" in arguments.formats:
         _keep(target.file.parent / "fit.npz", arguments.out / f"{stem}_{target.name}_fit.npz")
     _write_target(arguments, target, stem)
@@ -195,7 +204,8 @@ def _export(arguments: argparse.Namespace) -> None:
     scene = bpy.context.scene
     subject = (armature_subject(_armature(scene, arguments.armature)) if arguments.armature
                else take_subject(scene, scene.kinelift_takes.find(arguments.take)))
-    _write_fbx(arguments.to, subject, only_deform=not arguments.all_bones)
+    format_name = arguments.format.upper() if arguments.format else format_of(arguments.to)
+    _write(arguments.to, subject, format_name, only_deform=not arguments.all_bones)
 
 
 def _open_scene(blend: Path | None) -> None:
@@ -240,9 +250,8 @@ def _run(title: str, steps: Steps):
 
 
 def _write_target(arguments: argparse.Namespace, target: retargeting.Target | None, stem: str) -> None:
-    if target is not None and "fbx" in arguments.formats:
-        armature = bpy.context.scene.objects[target.name]
-        _write_fbx(arguments.out / f"{stem}_{bpy.path.clean_name(target.name)}.fbx", armature_subject(armature))
+    if target is not None:
+        _write_all(arguments, f"{stem}_{bpy.path.clean_name(target.name)}", armature_subject(bpy.context.scene.objects[target.name]))
     if "blend" in arguments.formats:
         _save_blend(arguments.out / f"{stem}.blend")
 
@@ -259,9 +268,18 @@ def _save_blend(path: Path) -> None:
     print(path)
 
 
-def _write_fbx(path: Path, subject: Subject, only_deform: bool = True) -> None:
-    objects, frames = subject
-    print(export_fbx(path.resolve(), bpy.context.scene, objects, frames, only_deform))
+def _write_all(arguments: argparse.Namespace, stem: str, subject: Subject) -> None:
+    for ending in arguments.formats:
+        if ending not in ("blend", "npz"):
+            path = arguments.out / f"{stem}.{ending}"
+            _write(path, subject, format_of(path))
+
+
+def _write(path: Path, subject: Subject, format_name: str, only_deform: bool = True) -> None:
+    scene = bpy.context.scene
+    for finding in check(scene, subject, format_name, only_deform):
+        print(f"{'warning' if finding.breaks else 'note'}: {finding.text}", file=sys.stderr)
+    print(export(path.resolve(), scene, subject, format_name, only_deform))
 
 
 def _keep(source: Path | str, path: Path) -> None:

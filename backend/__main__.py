@@ -19,6 +19,7 @@ COMMANDS = {
     "generate": ("backend.mas.generate", "generate 3D motions with a pack"),
     "poses": ("backend.poses.import_poses", "show what a 2D pose file holds, and write it as ours"),
     "lift": ("backend.mvlift.lift", "lift the 2D poses of a video to 3D motions with a pack"),
+    "import-motion": ("backend.motion.import_motion", "make motion files from a BVH file or the results of the MAS program"),
     "fit": ("backend.fitting.fit", "fit a motion to an armature"),
     "preview": ("backend.motion.preview", "draw motions as stick figures: a contact sheet or a GIF"),
     "project": ("backend.training.project", "make a folder of 2D motions from 3D motion files"),

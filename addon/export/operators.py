@@ -1,34 +1,77 @@
-"""Export to FBX."""
+"""Export, in any of the formats."""
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from ..runtime.operator import reports_errors
-from ..scene.fbx import export_fbx
-from .subjects import armature_subject, take_subject
+from .checks import check
+from .formats import FORMATS, export
+from .properties import FORMAT_ITEMS
+from .subjects import chosen_subject
 
 
-class KINELIFT_OT_export_fbx(bpy.types.Operator, ExportHelper):
+class Exporter(ExportHelper):
+    """Mix in before bpy.types.Operator. It has a `format`, and writes what the Export panel says."""
+
+    check_existing: BoolProperty(default=True, options={"HIDDEN"})
+
+    @property
+    def filename_ext(self):
+        return FORMATS[self.format].extensions[0]
+
+    @reports_errors
+    def execute(self, context):
+        scene, only_deform = context.scene, context.scene.kinelift_export.only_deform
+        subject = chosen_subject(context)
+        for finding in check(scene, subject, self.format, only_deform):
+            if finding.breaks:
+                self.report({"WARNING"}, finding.text)
+        path = export(self.filepath, scene, subject, self.format, only_deform)
+        self.report({"INFO"}, f"Wrote {path}")
+        return {"FINISHED"}
+
+
+class KINELIFT_OT_export(Exporter, bpy.types.Operator):
+    """Write the chosen take or the target to a file, every frame where it is in the scene"""
+
+    bl_idname = "kinelift.export"
+    bl_label = "Export Motion"
+    bl_options = {"PRESET"}
+
+    format: EnumProperty(name="Format", description="The kind of file", items=FORMAT_ITEMS)
+    filter_glob: StringProperty(default=";".join(sorted({f"*{ending}" for kind in FORMATS.values() for ending in kind.extensions})), options={"HIDDEN"})
+
+    def draw(self, context):
+        layout = self.layout
+        layout.prop(self, "format")
+        layout.prop(context.scene.kinelift_export, "subject")
+        layout.prop(context.scene.kinelift_export, "only_deform")
+
+
+class KINELIFT_OT_export_fbx(Exporter, bpy.types.Operator):
     """Write the motion to an FBX file, every frame where it is in the scene"""
 
     bl_idname = "kinelift.export_fbx"
     bl_label = "Export FBX"
     bl_options = {"PRESET"}
 
-    filename_ext = ".fbx"
+    format: EnumProperty(name="Format", items=[item for item in FORMAT_ITEMS if item[0].startswith("FBX")])
     filter_glob: StringProperty(default="*.fbx", options={"HIDDEN"})
 
-    @reports_errors
-    def execute(self, context):
-        scene, settings = context.scene, context.scene.kinelift_export
-        if settings.subject == "TAKE":
-            objects, frames = take_subject(scene, scene.kinelift_take_index)
-        else:
-            objects, frames = armature_subject(scene.kinelift_retarget.target)
-        path = export_fbx(self.filepath, scene, objects, frames, settings.only_deform)
-        self.report({"INFO"}, f"Wrote {path}")
-        return {"FINISHED"}
+
+def draw_menu(self, context):
+    self.layout.operator("kinelift.export", text="Motion (Kinelift)")
 
 
-register, unregister = bpy.utils.register_classes_factory((KINELIFT_OT_export_fbx,))
+_register, _unregister = bpy.utils.register_classes_factory((KINELIFT_OT_export, KINELIFT_OT_export_fbx))
+
+
+def register() -> None:
+    _register()
+    bpy.types.TOPBAR_MT_file_export.append(draw_menu)
+
+
+def unregister() -> None:
+    bpy.types.TOPBAR_MT_file_export.remove(draw_menu)
+    _unregister()

@@ -2,8 +2,11 @@
 
 import bpy
 
+from ...backend.errors import KineliftError
 from ..runtime import session
-from ..runtime.panel import SidebarPanel, split_properties
+from ..runtime.panel import SidebarPanel, draw_text, split_properties
+from .checks import check
+from .subjects import chosen_subject
 
 
 class KINELIFT_PT_export(SidebarPanel, bpy.types.Panel):
@@ -19,8 +22,20 @@ class KINELIFT_PT_export(SidebarPanel, bpy.types.Panel):
         layout, settings = self.layout, context.scene.kinelift_export
         split_properties(layout)
         layout.row().prop(settings, "subject", expand=True)
+        layout.prop(settings, "format")
         layout.prop(settings, "only_deform")
-        layout.operator("kinelift.export_fbx", icon="EXPORT")
+        self._draw_findings(layout, context, settings)
+        layout.operator("kinelift.export", icon="EXPORT").format = settings.format
+
+    def _draw_findings(self, layout, context, settings):
+        try:
+            found = check(context.scene, chosen_subject(context), settings.format, settings.only_deform)
+        except KineliftError:  # nothing to export yet; the button says what to do
+            return
+        for finding in found:
+            row = layout.row()
+            row.label(text="", icon="ERROR" if finding.breaks else "INFO")
+            draw_text(row.column(align=True), finding.text, context)
 
 
 register, unregister = bpy.utils.register_classes_factory((KINELIFT_PT_export,))

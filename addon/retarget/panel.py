@@ -28,6 +28,7 @@ class KINELIFT_PT_takes(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context):
         scene, layout = context.scene, self.layout
+        layout.operator("kinelift.import_motion", icon="IMPORT")
         if not len(scene.kinelift_takes):
             layout.label(text="No takes yet", icon="INFO")
             return

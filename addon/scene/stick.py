@@ -17,6 +17,9 @@ TIP_LENGTH = 0.06
 SHORTEST = 1e-3
 """Metres; Blender deletes shorter bones."""
 
+CARRIER = "kinelift_carrier"
+"""Custom property of a bone: the name of the bone that its joint hangs on."""
+
 THICKNESS = 0.028
 LEFT, RIGHT, MIDDLE = "THEME04", "THEME01", "THEME09"
 
@@ -34,7 +37,8 @@ def make_stick(name: str, motion: Motion3D, frame_start: float, collection: bpy.
     vectors = edge_vectors(track, bones)
     stick = bpy.data.objects.new(name, bpy.data.armatures.new(name))
     collection.objects.link(stick)
-    _make_bones(stick, names, heads[0], vectors[0])
+    names = _make_bones(stick, names, heads[0], vectors[0])
+    _tell_carriers(stick, names, bones)
     rest = np.array([stick.data.bones[bone].matrix_local.to_3x3() for bone in names])
     locations, turns, stretches = bone_channels(rest, heads, vectors)
     channels = {}
@@ -113,8 +117,9 @@ def _multiply(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.concatenate([a * b - np.sum(u * v, axis=-1, keepdims=True), a * v + b * u + np.cross(u, v)], axis=-1)
 
 
-def _make_bones(stick: bpy.types.Object, names: list[str], heads: np.ndarray, vectors: np.ndarray) -> None:
-    """Bones stay without parents: a parent's stretch would shear them, and FBX knows no shear."""
+def _make_bones(stick: bpy.types.Object, names: list[str], heads: np.ndarray, vectors: np.ndarray) -> list[str]:
+    """Bones stay without parents: a parent's stretch would shear them. Returns their names: Blender cuts long ones and numbers equal ones."""
+    made = []
     with object_mode():
         bpy.context.view_layer.objects.active = stick
         bpy.ops.object.mode_set(mode="EDIT")
@@ -122,10 +127,21 @@ def _make_bones(stick: bpy.types.Object, names: list[str], heads: np.ndarray, ve
             bone = stick.data.edit_bones.new(name)
             bone.head, bone.tail = Vector(head), Vector(head + vector)
             bone.bbone_x = bone.bbone_z = THICKNESS
+            made.append(bone)
+        names = [bone.name for bone in made]
     for bone in stick.data.bones:
         bone.color.palette = _colour(bone.name)
     stick.data.display_type = "BBONE"
     stick.show_in_front = True
+    return names
+
+
+def _tell_carriers(stick: bpy.types.Object, names: list[str], bones: list[Edge]) -> None:
+    """Writes on every bone which bone ends at the joint where it begins."""
+    ends = {bone.tail: name for name, bone in zip(names, bones, strict=True) if not bone.is_tip}
+    for name, bone in zip(names, bones, strict=True):
+        if bone.head in ends:
+            stick.data.bones[name][CARRIER] = ends[bone.head]
 
 
 def _colour(joint: str) -> str:

@@ -5,7 +5,7 @@ from itertools import count
 from pathlib import Path
 
 import bpy
-from bpy.props import CollectionProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import CollectionProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from ...backend.errors import KineliftError
 from ...backend.motion.motion3d import Motion3D
@@ -21,13 +21,14 @@ class KineliftTake(bpy.types.PropertyGroup):
     pack: StringProperty(name="Pack")
     seed: IntProperty(name="Seed")
     frames: IntProperty(name="Frames", description="Frames of the scene from its start to the end of the take, when the take was made")
+    fps: FloatProperty(name="Frame Rate", description="Frames a second of the motion file; it is resampled to the scene's")
     delay: IntProperty(name="Delay", description="Frames of the scene after its start at which the take begins, when the take was made")
     camera: PointerProperty(name="Camera", description="The camera that filmed it", type=bpy.types.Object)
     collection: PointerProperty(type=bpy.types.Collection)
     stick: PointerProperty(type=bpy.types.Object)
 
 
-def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str, seed: int, title: str = "") -> KineliftTake:
+def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str = "", seed: int = 0, title: str = "") -> KineliftTake:
     """Adds a motion file to the scene as a take with a keyed stick armature and its objects, named after `title`, else pack and seed. The
     file is read before the scene is touched. Raises KineliftError."""
     motion = Motion3D.load(motion_file)
@@ -42,7 +43,7 @@ def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str, seed: i
     take = scene.kinelift_takes.add()
     take.name, take.motion_file, take.pack, take.seed = name, str(motion_file), pack, seed
     take.collection, take.stick = collection, stick
-    take.delay = delay
+    take.fps, take.delay = motion.fps, delay
     take.frames = delay + round((len(motion.positions) - 1) / motion.fps * scene_fps(scene)) + 1
     scene.kinelift_take_index = len(scene.kinelift_takes) - 1
     return take
@@ -69,7 +70,7 @@ def start_of(scene: bpy.types.Scene, name: str) -> int:
 def get_take(scene: bpy.types.Scene, index: int) -> KineliftTake:
     """The take at an index. Raises KineliftError when there is none."""
     if not 0 <= index < len(scene.kinelift_takes):
-        raise KineliftError(f"there is no take {index}", "Generate a motion first", scene.name, "no-take")
+        raise KineliftError(f"there is no take {index}", "Generate or import a motion first", scene.name, "no-take")
     return scene.kinelift_takes[index]
 
 

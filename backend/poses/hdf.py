@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickletools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from backend.plain_pickle import BrokenPickle, NeedsCode, plain_pickle
 from backend.poses.content import refuse
 
 AS_CSV = "Export the predictions as CSV and choose that file"
@@ -50,7 +50,7 @@ def _appendable(group, path: Path) -> tuple[list[tuple[str, ...]], np.ndarray, n
     labels, blocks = [], []
     for name in rows.dtype.names:
         if name != "index":
-            labels += [_label(label, path) for label in plain_pickle(table.attrs[f"{name}_kind"], path)]
+            labels += _labels(table.attrs[f"{name}_kind"], path)
             blocks.append(rows[name].reshape(len(rows), -1))
     return labels, rows["index"], np.concatenate(blocks, 1).astype(np.float64)
 
@@ -76,44 +76,12 @@ def _label(label: Any, path: Path) -> tuple[str, ...]:
     return tuple(words)
 
 
-def plain_pickle(data: bytes, path: Path) -> Any:
-    """Texts, whole numbers, lists and tuples out of a pickle, whose instructions are read one by one and never run.
-
-    Raises KineliftError for any instruction that could do more than that.
-    """
-    stack: list[Any] = []
-    memo: dict[int, Any] = {}
-    mark = object()
-
-    def since_mark() -> list[Any]:
-        start = len(stack) - 1 - stack[::-1].index(mark)
-        items = stack[start + 1 :]
-        del stack[start:]
-        return items
-
+def _labels(data: bytes, path: Path) -> list[tuple[str, ...]]:
+    """Column labels out of their pickle, which is read without being run. Raises KineliftError for one that could do more than name columns."""
     try:
-        for opcode, argument, _ in pickletools.genops(bytes(data)):
-            name = opcode.name
-            if name == "MARK":
-                stack.append(mark)
-            elif name in ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "INT", "LONG", "BININT", "BININT1", "BININT2", "STRING", "SHORT_BINSTRING"):
-                stack.append(argument)
-            elif name in ("LIST", "TUPLE"):
-                stack.append(list(items) if name == "LIST" else tuple(items)) if (items := since_mark()) is not None else None
-            elif name in ("EMPTY_LIST", "EMPTY_TUPLE"):
-                stack.append([] if name == "EMPTY_LIST" else ())
-            elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
-                items = [stack.pop() for _ in range(int(name[-1]))]
-                stack.append(tuple(items[::-1]))
-            elif name in ("APPEND", "APPENDS"):
-                items = [stack.pop()] if name == "APPEND" else since_mark()
-                stack[-1].extend(items)
-            elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-                memo[len(memo) if argument is None else argument] = stack[-1]
-            elif name in ("GET", "BINGET", "LONG_BINGET"):
-                stack.append(memo[argument])
-            elif name not in ("PROTO", "FRAME", "STOP"):
-                refuse("the column labels would have to be unpickled, which could run a program", AS_CSV, path, "needs-unpickling")
-        return stack.pop()
-    except (*FAILURES, StopIteration) as error:
+        value = plain_pickle(data)
+    except NeedsCode:
+        refuse("the column labels would have to be unpickled, which could run a program", AS_CSV, path, "needs-unpickling")
+    except BrokenPickle as error:
         refuse(f"the column labels can't be read ({error})", AS_CSV, path)
+    return [_label(label, path) for label in value] if isinstance(value, list | tuple) else refuse("the columns have no names", AS_CSV, path)

@@ -16,6 +16,7 @@ GENERATE = "generate"
 POSES = "poses"
 LIFT = "lift"
 FIT = "fit"
+IMPORT = "import"
 CANCEL = "cancel"
 SHUTDOWN = "shutdown"
 PROGRESS = "progress"
@@ -231,6 +232,19 @@ class FitParams(Params):
     job_dir: str
     motion: str
     armature: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportParams(Params):
+    """Reads the motion `file` of another program; 0 and "" where the file is to say it (see `import-motion`); results go to `job_dir`."""
+
+    METHOD = IMPORT
+    job_dir: str
+    file: str
+    scale: float = 0.0
+    up: str = ""
+    fps: float = 0.0
+    preset: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

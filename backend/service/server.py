@@ -265,6 +265,15 @@ def _fit(raw: dict[str, Any], report: Report) -> dict[str, Any]:
     return {"fit": str(out_path), **summary}
 
 
+def _import(raw: dict[str, Any], report: Report) -> dict[str, Any]:
+    settings = protocol.ImportParams.read(raw).write()
+    from backend.motion.import_motion import ImportSettings, import_file
+
+    out_dir = _job_dir(settings.pop("job_dir"))
+    paths, notes = import_file(ImportSettings(**settings), out_dir / "motion.npz", report)
+    return {"motions": [str(path) for path in paths], "notes": notes}
+
+
 def _job_dir(path: str) -> Path:
     folder = Path(path)
     try:
@@ -275,4 +284,4 @@ def _job_dir(path: str) -> Path:
 
 
 HANDLERS: dict[str, Handler] = {protocol.INITIALIZE: _initialize, protocol.GENERATE: _generate, protocol.POSES: _poses,
-                                protocol.LIFT: _lift, protocol.FIT: _fit}
+                                protocol.LIFT: _lift, protocol.FIT: _fit, protocol.IMPORT: _import}

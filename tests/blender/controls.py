@@ -248,7 +248,7 @@ def test_nla_strips():
     mine = user_action(rig, (1, 400))
     key(rig, controls="IK", layer=layers.NLA, start=20)
     data = rig.animation_data
-    assert data.action is None and [track.strips[0].action for track in data.nla_tracks][0] == mine
+    assert data.action is None and next(track.strips[0].action for track in data.nla_tracks) == mine
     strip = data.nla_tracks[-1].strips[0]
     fit_of(rig)
     assert (strip.frame_start, strip.frame_end) == (20, 20 + len(read_fit()["root_positions"]) - 1)

@@ -5,8 +5,10 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.motion.bvh_files import names_of, write_bvh
 from tests.programs.run import kill_group
 from tests.tiny_pack import make_tiny_pack
 
@@ -45,6 +47,18 @@ def test_registering_twice(blender):
 def test_generate_makes_takes_that_play(blender, tmp_path):
     blender.run_script(HERE / "generate_takes.py", tmp_path / "takes.blend")
     assert (tmp_path / "takes.blend").is_file()
+
+
+def test_motions_of_other_programs_come_in_and_go_out(blender, walk_file, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    bvh = write_bvh(folder / "bvh walk.bvh", names_of("mixamo", "mixamorig:"))
+    results = folder / "results.npy"
+    motions = np.random.default_rng(0).normal(size=(2, 20, 16, 3)).astype(np.float32)
+    np.save(results, {"motions": motions, "model_kwargs": {"y": {"lengths": np.array([20, 15])}}}, allow_pickle=True)
+    np.savez(folder / "poses.npz", keypoints=np.zeros((1, 2, 3, 2)))
+    done = blender.run_script(HERE / "import_motions.py", bvh, results, walk_file, folder / "poses.npz", folder)
+    assert "motions come in" in done.stdout
 
 
 def test_the_bones_of_a_target_are_the_users_own_to_correct(blender, tmp_path):
@@ -86,8 +100,9 @@ def test_command_line_from_generate_to_fbx_and_back(blender, tmp_path):
     blender.run_script(HERE / "round_trip.py", result, out / "tiny_1s_seed3.fbx", "tiny 3", "tiny 3 Ball")
     blender.run_script(HERE / "round_trip.py", result, out / "tiny_1s_seed3_Player.fbx", "Player", "Player Ball")
 
-    blender.run("--background", "--command", "kinelift", "export", "--blend", result, "--take", "tiny 3", "--to", out / "again.fbx")
-    blender.run_script(HERE / "round_trip.py", result, out / "again.fbx", "tiny 3", "tiny 3 Ball")
+    for name, more in (("again.fbx", ()), ("unity.fbx", ("--format", "fbx_unity")), ("again.bvh", ()), ("again.glb", ())):
+        blender.run("--background", "--command", "kinelift", "export", "--blend", result, "--take", "tiny 3", "--to", out / name, *more)
+        blender.run_script(HERE / "round_trip.py", result, out / name, "tiny 3", "tiny 3 Ball")
 
 
 def test_command_line_retargets_a_motion_file(blender, walk_file, tmp_path):
@@ -108,7 +123,18 @@ def test_command_line_keys_as_it_is_told(blender, walk_file, tmp_path):
     blender.run_script(HERE / "keyed_from_outside.py", out / "walk.blend")
 
 
+def test_command_line_retargets_a_bvh_file(blender, tmp_path):
+    scene, out = tmp_path / "scene.blend", tmp_path / "out"
+    blender.run_script(HERE / "human_scene.py", scene)
+    bvh = write_bvh(tmp_path / "walk.bvh", names_of("cmu-motionbuilder"), 0.0254 / 0.45)
+    done = blender.run("--background", "--command", "kinelift", "retarget", "--motion", bvh, "--blend", scene, "--target", "Player",
+                       "--out", out, "--formats", "bvh,glb")
+    assert "CMU library" in done.stdout
+    assert {path.name for path in out.iterdir()} == {"walk_Player.bvh", "walk_Player.glb"}
+
+
 @pytest.mark.parametrize(("arguments", "code", "text"), [
+    (["export", "--blend", "none.blend", "--take", "x", "--to", "x.obj"], 1, "none.blend"),
     (["generate", "--pack", "none", "--out", "."], 1, "none"),
     (["generate", "--pack", "tiny", "--out", ".", "--seconds", "900"], 1, "Ask for at most"),
     (["generate", "--pack", "tiny", "--out", ".", "--target", "Nobody"], 1, "no armature 'Nobody'"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
 
 import h5py
@@ -13,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import KineliftError
-from backend.poses.hdf import plain_pickle
 from backend.poses.sniffer import read_poses, sniff
 from tests.poses import hdf_writers, writers
 from tests.poses.failures import failure
@@ -57,20 +55,6 @@ def test_a_pickle_that_could_do_more_than_name_columns_is_refused(protocol: int,
     assert caught.value.code == "needs-unpickling"
     assert "CSV" in caught.value.remedy
     assert not (tmp_path / "trapped").exists()
-
-
-@patient
-@given(st.recursive(st.text(max_size=8) | st.integers(-(2**31), 2**31 - 1), lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner),
-                    max_leaves=12), st.sampled_from([0, 1, 2, 4, 5]))
-def test_plain_values_come_out_of_a_pickle(value, protocol: int):
-    assert plain_pickle(pickle.dumps([value, value], protocol), Path("a.h5")) == [value, value]
-
-
-@patient
-@given(st.binary(max_size=60))
-def test_any_bytes_are_a_pickle_or_refused(data: bytes):
-    error = failure(lambda: plain_pickle(data, Path("a.h5")))
-    assert error is None or error.place == "a.h5"
 
 
 @pytest.mark.parametrize("tracks", [None, ["male", "female"]])

@@ -1,0 +1,1 @@
+"""Bring in motions of other programs as takes."""

@@ -1,0 +1,154 @@
+"""Values out of a pickle, whose instructions are read one by one and never run: texts, numbers, lists, tables and numpy arrays."""
+
+from __future__ import annotations
+
+import math
+import pickletools
+import re
+from typing import Any
+
+import numpy as np
+
+FAILURES = (KeyError, ValueError, TypeError, AttributeError, UnicodeError, IndexError, OverflowError, MemoryError, RecursionError, StopIteration)
+
+VALUES = {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "INT", "LONG", "LONG1", "LONG4", "BININT", "BININT1", "BININT2", "STRING",
+          "SHORT_BINSTRING", "BINSTRING", "FLOAT", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+EMPTY = {"EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_DICT": dict}
+NUMPY = {f"{module} {name}": name for module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
+         for name in ("_reconstruct", "ndarray", "dtype", "scalar")} | {
+    "_codecs encode": "encode", "__builtin__ bytes": "bytes", "builtins bytes": "bytes"}
+"""The names of functions that numpy's arrays mention, and what stands for each of them here."""
+
+
+class NeedsCode(Exception):  # noqa: N818  what the pickle is, not what went wrong
+    """A pickle that could be read only by running what it names."""
+
+
+class BrokenPickle(Exception):  # noqa: N818
+    """A pickle that is damaged or no pickle."""
+
+
+class _Name(str):
+    """A function that a pickle mentions; it is never called."""
+
+
+class _Array:
+    """An array whose content is still to come."""
+
+
+class _Type:
+    """The type of an array's numbers; `text` as numpy writes it."""
+
+    def __init__(self, text: str):
+        self.text, self.order = text, "|"
+
+
+def plain_pickle(data: bytes) -> Any:
+    """The value. An array of objects comes as a list, and one without dimensions as its object.
+
+    Raises NeedsCode for an instruction that could do more than make a value, and BrokenPickle.
+    """
+    try:
+        return _read(bytes(data))
+    except FAILURES as error:
+        raise BrokenPickle(str(error)[:200] or type(error).__name__) from error
+
+
+def _read(data: bytes) -> Any:
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+    mark = object()
+
+    def since_mark() -> list[Any]:
+        start = len(stack) - 1 - next(place for place, item in enumerate(reversed(stack)) if item is mark)
+        items = stack[start + 1 :]
+        del stack[start:]
+        return items
+
+    for opcode, argument, _ in pickletools.genops(data):
+        name = opcode.name
+        if name == "MARK":
+            stack.append(mark)
+        elif name in VALUES:
+            stack.append(argument)
+        elif name in CONSTANTS:
+            stack.append(CONSTANTS[name])
+        elif name in EMPTY:
+            stack.append(EMPTY[name]())
+        elif name in ("LIST", "TUPLE", "DICT"):
+            items = since_mark()
+            stack.append(_table(items) if name == "DICT" else items if name == "LIST" else tuple(items))
+        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
+            items = [stack.pop() for _ in range(int(name[-1]))]
+            stack.append(tuple(items[::-1]))
+        elif name in ("APPEND", "APPENDS"):
+            items = [stack.pop()] if name == "APPEND" else since_mark()
+            stack[-1].extend(items)
+        elif name in ("SETITEM", "SETITEMS"):
+            items = [stack.pop(), stack.pop()][::-1] if name == "SETITEM" else since_mark()
+            stack[-1].update(_table(items))
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            memo[len(memo) if argument is None else argument] = stack[-1]
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            stack.append(memo[argument])
+        elif name in ("GLOBAL", "STACK_GLOBAL"):
+            stack.append(_known(argument if name == "GLOBAL" else " ".join([stack.pop(), stack.pop()][::-1])))
+        elif name == "REDUCE":
+            arguments, function = stack.pop(), stack.pop()
+            stack.append(_made(function, arguments))
+        elif name == "BUILD":
+            state, unfinished = stack.pop(), stack.pop()
+            finished = _finished(unfinished, state)
+            stack.append(finished)
+            memo.update({key: finished for key, value in memo.items() if value is unfinished})
+        elif name not in ("PROTO", "FRAME", "STOP"):
+            raise NeedsCode(name)
+    return stack.pop()
+
+
+def _table(items: list[Any]) -> dict:
+    return dict(zip(items[::2], items[1::2], strict=True))
+
+
+def _known(name: str) -> _Name:
+    if name not in NUMPY:
+        raise NeedsCode(name)
+    return _Name(NUMPY[name])
+
+
+def _made(function: Any, arguments: tuple) -> Any:
+    if not isinstance(function, _Name):
+        raise NeedsCode("REDUCE")
+    if function == "_reconstruct":
+        return _Array()
+    if function == "dtype":
+        return _Type(arguments[0])
+    if function == "scalar":
+        return _numbers(arguments[0], arguments[1], ())[()].item()
+    if function == "encode" and arguments[1] in ("latin1", "latin-1"):  # bytes as Python 2 writes them
+        return arguments[0].encode("latin-1")
+    if function == "bytes" and arguments == ():
+        return b""
+    raise NeedsCode(function)
+
+
+def _finished(unfinished: Any, state: tuple) -> Any:
+    if isinstance(unfinished, _Type):
+        unfinished.order = state[1]
+        return unfinished
+    if not isinstance(unfinished, _Array):
+        raise NeedsCode("BUILD")
+    _, shape, kind, is_fortran, content = state
+    if isinstance(content, list):
+        return content if shape else content[0]
+    return _numbers(kind, content, shape, "F" if is_fortran else "C")
+
+
+def _numbers(kind: _Type, content: bytes, shape: tuple, order: str = "C") -> np.ndarray:
+    if not re.fullmatch(r"b1|[iu][1248]|f[248]|[SU]\d{1,6}", kind.text) or kind.order not in ("|", "<", ">", "="):
+        raise NeedsCode(f"numpy.dtype {kind.text}")
+    dtype = np.dtype(f"{kind.order}{kind.text}")
+    if dtype.itemsize * math.prod(shape) != len(content):
+        raise ValueError(f"an array of shape {list(shape)} has {len(content)} bytes")
+    return np.frombuffer(content, dtype).reshape(shape, order=order) if len(content) else np.zeros(shape, dtype)
