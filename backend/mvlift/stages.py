@@ -139,7 +139,7 @@ def load_motions(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def usual_bones(positions: np.ndarray, lengths: np.ndarray, model: LiftModel) -> float:
-    """Summed length of a usual body's bones in the units of windows: what the card's height in metres stands for."""
+    """Summed length of a usual body's bones in the units of windows, which are metres / `scale` of the domain's camera."""
     body = torch.from_numpy(positions[:, :, : len(model.skeleton.joints)])
     found = median_lengths(body, model.skeleton.parents, frames=torch.from_numpy(lengths))
     return float(found[:, [child for _, child in model.body.bones]].sum(1).median())
@@ -150,7 +150,7 @@ class PackTrainer(MultiviewTrainer):
 
     def card(self) -> dict:
         card = super().card()
-        card["body"]["bones"] = round(usual_bones(self.motions, self.lengths, self.line), 4)
+        card["body"]["bones"] = round(usual_bones(self.motions, self.lengths, self.line) * self.domain.settings["camera"]["scale"], 4)
         card["training"]["line"] = self.line.card["training"]
         return card
 
