@@ -19,9 +19,11 @@ from backend.motion.cameras import project_perspective, view_axes
 from backend.motion.motion2d import Motion2DSet
 from backend.motion.root_path import travel_points
 from backend.training.ball_play import play_ball
+from backend.training.box_handling import handle_box
 from backend.training.domain import Clip, Domain
 from backend.training.repertoire import Repertoire, vary
 from backend.training.stitching import MotionGraph
+from rigs import Skeleton
 
 CLEAR = 1.0  # metres before a camera that stands still
 
@@ -58,7 +60,7 @@ def film(keypoints: np.ndarray, seen: np.ndarray, domain: Domain, rng: np.random
     axes = view_axes(torch.tensor(azimuth), torch.tensor(elevation)).double()
     confidence = np.broadcast_to(seen, centred.shape[:2]).astype(np.float32).copy()
     for column in range(len(skeleton.joints), len(skeleton.joints) + len(skeleton.objects)):
-        lost = np.linalg.norm(centred[:, column], axis=-1) > detector["lost_object"]
+        lost = np.linalg.norm(keypoints[:, column] - keypoints[:, root], axis=-1) > detector["lost_object"]
         confidence[lost, column] = 0
     safe = np.where(confidence[..., None] > 0, centred, 0.0)
     flat = project_perspective(torch.from_numpy(safe), axes, distance or camera["distance"], camera["scale"]).numpy()
@@ -97,11 +99,10 @@ def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: 
             body = body[start : start + most]
         if len(body) < least and source in makers:
             continue
-        seen = clip.seen
-        if settings["sources"][source].get("ball"):
-            joints = body[:, : len(domain.skeleton.joints)]
-            body = np.concatenate([joints, play_ball(joints, domain.skeleton, settings["fps"], rng)[:, None]], 1)
-            seen = np.ones_like(seen)
+        played = play(body, clip.seen, settings["sources"][source], domain, rng)
+        if played is None or len(played[0]) < 2:
+            continue
+        body, seen = played
         if distances is not None:
             distances[len(names)] = distance = clear_distance(body, settings["camera"]["distance"], rng)
         flat, confidence = film(body, seen, domain, rng, distance)
@@ -112,6 +113,33 @@ def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: 
             report(row / motions, f"{row} of {motions} motions filmed")
     return Motion2DSet(keypoints, confidences, lengths, names, domain.skeleton.name, settings["fps"],
                        None if distances is None else distances / settings["camera"]["scale"])
+
+
+def play(body: np.ndarray, seen: np.ndarray, source: dict, domain: Domain, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
+    """A motion [T,J+K,3] with what its source asks for, a ball that is played along or a box that is handled, and which points there are [J+K];
+    None where the box didn't fit. Things that aren't there go with the body."""
+    skeleton, fps = domain.skeleton, domain.settings["fps"]
+    joints = body[:, : len(skeleton.joints)]
+    if source.get("ball"):
+        objects = {_thing(skeleton, "ball"): play_ball(joints, skeleton, fps, rng)[:, None]}
+    elif source.get("box"):
+        handled = handle_box(joints, skeleton, fps, rng)
+        if handled is None:
+            return None
+        joints, points = handled
+        objects = {_thing(skeleton, "box"): points}
+    else:
+        return body, seen
+    made = np.concatenate([joints, np.repeat(joints.mean(1, keepdims=True), len(skeleton.objects), 1)], 1)
+    there = np.arange(made.shape[1]) < len(skeleton.joints)
+    for name, points in objects.items():
+        made[:, skeleton.things[name]], there[skeleton.things[name]] = points, True
+    return made, there
+
+
+def _thing(skeleton: Skeleton, kind: str) -> str:
+    """The name of the skeleton's one thing of a kind: a ball is a point, a box is rigid."""
+    return next(name for name in skeleton.things if (name in skeleton.rigid) == (kind == "box"))
 
 
 def clear_distance(body: np.ndarray, between: list[float], rng: np.random.Generator) -> float:
