@@ -53,12 +53,13 @@ def hold_rigid(points: torch.Tensor, normal: torch.Tensor, shape: torch.Tensor, 
     scale = normal.diagonal(dim1=-2, dim2=-1).mean((-1, -2)).clamp(min=1e-9)[..., None, None, None]
     metric = normal / scale + DAMPING * torch.eye(3, dtype=points.dtype, device=points.device)
     rotation, middle = find_pose(points, model)
+    firm = 1e-9 * torch.eye(6, dtype=points.dtype, device=points.device)  # a thing that was never there can be anywhere
     for _ in range(STEPS):
         arms = model @ rotation.transpose(-1, -2)
         jacobian = torch.cat([torch.eye(3, dtype=points.dtype, device=points.device).expand(*arms.shape, 3), -_crossing(arms)], -1)  # [B,T,P,3,6]
         error = (points - arms - middle[..., None, :]).unsqueeze(-1)
         weighed = jacobian.transpose(-1, -2) @ metric
-        step = torch.linalg.solve((weighed @ jacobian).sum(-3), (weighed @ error).sum(-3)).squeeze(-1)
+        step = torch.linalg.solve((weighed @ jacobian).sum(-3) + firm, (weighed @ error).sum(-3)).squeeze(-1)
         middle = middle + step[..., :3]
         rotation = roma.rotvec_to_rotmat(step[..., 3:]) @ rotation
     return model @ rotation.transpose(-1, -2) + middle[..., None, :]

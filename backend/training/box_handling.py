@@ -116,7 +116,8 @@ def _carry(joints: np.ndarray, body: _Body, task: str, fps: float, rng: np.rando
     ahead, above = 0.16 + rng.uniform(0, 0.08) + size[1] / 2, rng.uniform(0.02, 0.3) + (moved[:, body.hips, 2].mean() - middle[:, 2].mean())
     held = middle + heading.apply([0.0, -ahead, above])
     tilt = Rotation.from_euler("xy", rng.normal(0, [0.12, 0.05]))
-    ground = int(np.argmin(lifted))  # where it lies on the floor, once and for all
+    lying = np.flatnonzero(lifted == lifted.min())
+    ground = lying[0] if task == "place" else lying[-1]  # a moment at which somebody stands before it
     spot = feet[ground] + heading[ground].apply([rng.uniform(-0.05, 0.05), -(rng.uniform(0.26, 0.4) + size[1] / 2), size[2] / 2])
     place = held if task == "carry" else spot + lifted[:, None] * (held - spot)
     upright = heading if task == "carry" else _between(heading[ground], heading, lifted)
@@ -135,7 +136,7 @@ def _push(joints: np.ndarray, body: _Body, fps: float, rng: np.random.Generator)
     heading = body.heading(joints, fps)
     slow = gaussian_filter1d(joints[:, body.hips].mean(1) * [1, 1, 0], 0.35 * fps, axis=0, mode="nearest")
     turn = Rotation.from_euler("z", gaussian_filter1d(np.unwrap(heading.as_euler("zyx")[:, 0]), 0.5 * fps, mode="nearest")[:, None])
-    middle = slow + turn.apply([0.0, -(rng.uniform(0.42, 0.55) + size[1] / 2), size[2] / 2])
+    middle = slow + turn.apply([0.0, -(rng.uniform(0.48, 0.62) + size[1] / 2), size[2] / 2])
     height = min(size[2] - 0.06, rng.uniform(0.9, 1.15)) - size[2] / 2
     at = np.array([rng.uniform(0.14, min(0.22, size[0] / 2 - 0.05)), size[1] / 2 + BESIDE + 0.04, height])
     crouch = Crouch(0.1, 0.0, 0.6, lean=float(rng.uniform(0.1, 0.4)))
