@@ -33,7 +33,8 @@ def as_batch(points: np.ndarray) -> torch.Tensor:
 def test_things_are_balls_and_boxes():
     assert SKELETON.things == {"Ball": [18], "Box": [19, 20, 21, 22, 23]}
     assert load_skeleton("openpose18-object5").things == {f"ObjectPoint{number}": [17 + number] for number in range(1, 6)}
-    assert [SKELETON.keypoints[SKELETON.mirror_order[column]] for column in BOX] == ["BoxCentre", "BoxFrontRight", "BoxFrontLeft", "BoxBackRight", "BoxBackLeft"]
+    swapped = [SKELETON.keypoints[SKELETON.mirror_order[column]] for column in BOX]
+    assert swapped == ["BoxCentre", "BoxFrontRight", "BoxFrontLeft", "BoxBackRight", "BoxBackLeft"]
 
 
 def test_a_box_has_its_size_and_its_turn():
