@@ -178,7 +178,7 @@ def test_views_that_are_right_give_person_and_box(folder: Path, line: LiftModel,
         patched.setattr(Optimiser, "run", known)
         right = measure(line, windows, FAST, 0, None)
     assert right["off_line"] < 1e-3
-    assert right["apart"] < 2e-3  # left and right bones are taken to be alike
+    assert right["apart"] < 5e-3  # bones are taken to keep their lengths, left and right alike
     assert (right["mpjpe"], right["things"]) < (15, 15)
     assert right["root"] < 5
     wrong = measure(line, windows, FAST, 0, lambda fraction, message: None)
