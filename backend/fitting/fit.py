@@ -59,6 +59,8 @@ def fit_motion(motion_path: Path | str, armature_path: Path | str, out_path: Pat
         "object_names": np.array(motion.object_names, dtype=str),
         "object_positions": plan.objects(reached).astype(np.float32),
         "object_holders": plan.holders,
+        **({"object_rotations": motion.object_rotations.astype(np.float32)} if motion.object_rotations is not None else {}),
+        **({"object_sizes": (plan.scale * motion.object_sizes).astype(np.float32)} if motion.object_sizes is not None else {}),
     })
     report(1.0, "Fitted")
     return {"fit": str(path), "scale": plan.scale, "mean_error": float(np.linalg.norm(found - wanted, axis=-1).mean())}

@@ -38,7 +38,8 @@ class Motion3D:
     """A 3D motion in Blender's world: right-handed, Z up, metres, facing -Y.
 
     positions [T,J,3]; joint_names [J]; parents [J] (-1 root, parents before children); fps; skeleton: a name in
-    rigs/skeletons or ""; object_names [K] with object_positions [T,K,3]; rotations [T,J,4] (w,x,y,z, world) or None;
+    rigs/skeletons or ""; object_names [K] with object_positions [T,K,3] of their middles and, where they are more than points, object_rotations
+    [T,K,4] (w,x,y,z, world) and object_sizes [K,3] (metres along their own axes, 0 where unknown); rotations [T,J,4] (w,x,y,z, world) or None;
     provenance: how it was made (pack, seed, settings, version); camera: the one that filmed it, None where nobody did;
     roles: role by joint name, of a skeleton that isn't in rigs/skeletons.
     """
@@ -54,6 +55,8 @@ class Motion3D:
     provenance: dict = field(default_factory=dict)
     camera: Camera | None = None
     roles: dict[str, str] = field(default_factory=dict)
+    object_rotations: np.ndarray | None = None
+    object_sizes: np.ndarray | None = None
 
     def __post_init__(self):
         self.validate("motion")
@@ -91,6 +94,10 @@ class Motion3D:
             if not np.isfinite(array).all():
                 frame, point = np.argwhere(~np.isfinite(array))[0][:2]
                 bad(f"'{name}' is not a number at frame {frame}, point {point}", "Fill or cut that frame")
+        things = len(self.object_names)
+        for name, array, shape in (("object_rotations", self.object_rotations, (self.frames, things, 4)), ("object_sizes", self.object_sizes, (things, 3))):
+            if array is not None and (array.shape != shape or not np.isfinite(array).all()):
+                bad(f"'{name}' is not made of numbers {list(shape)}", "Write one for each object, or none")
         if self.camera is not None and not (self.camera.K.shape == self.camera.R.shape == (3, 3) and self.camera.t.shape == (3,) and all(
                 np.isfinite(part).all() for part in (self.camera.K, self.camera.R, self.camera.t))):
             bad("the camera is not made of numbers K [3,3], R [3,3] and t [3]", "Write all three")
@@ -110,6 +117,9 @@ class Motion3D:
         if self.object_positions is not None:
             arrays["object_names"] = np.array(self.object_names)
             arrays["object_positions"] = self.object_positions.astype(np.float32)
+        for name in ("object_rotations", "object_sizes"):
+            if getattr(self, name) is not None:
+                arrays[name] = getattr(self, name).astype(np.float32)
         if self.rotations is not None:
             arrays["rotations"] = self.rotations.astype(np.float32)
         if self.roles:
@@ -136,6 +146,7 @@ class Motion3D:
                 provenance=json.loads(str(arrays["provenance"])) if "provenance" in arrays else {},
                 camera=_read_camera(arrays),
                 roles=_read_roles(arrays),
+                **{name: arrays[name].astype(np.float64) for name in ("object_rotations", "object_sizes") if name in arrays},
             )
         except KineliftError as error:
             raise KineliftError(error.message, error.remedy, str(path), error.code) from None

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
 
 from backend.errors import KineliftError
 from backend.motion.cameras import project_perspective, view_axes
@@ -25,6 +26,8 @@ DISTANCE = 4.0  # of the camera, in heights of the picture's content
 FOLLOWS_SECONDS = 0.5  # how lazily the camera follows
 BONE_SHARE, OBJECT_SHARE = 0.022, 0.05  # thickness of a bone and radius of an object, of the content's height
 FRAMES_A_SECOND = 10
+CUBE = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
+EDGES = [(one, other) for one in range(8) for other in range(one) if np.abs(CUBE[one] - CUBE[other]).sum() == 1]
 
 
 class Stage:
@@ -57,6 +60,9 @@ class Stage:
             _bone(pen, shadows[joint], shadows[parent], SHADOW, thickness)
         things = self.motion.object_positions[frame].astype(np.float64) if self.motion.object_positions is not None else np.zeros((0, 3))
         radius = OBJECT_SHARE * height
+        boxes, things = self._boxes(frame, things)
+        for edge in boxes:
+            _bone(pen, *self._to_pixels(edge * [1, 1, 0], frame), SHADOW, thickness)
         for spot in self._to_pixels(things * [1, 1, 0], frame):
             _disc(pen, spot, 0.6 * radius, SHADOW)
         seen, seen_things = self._to_pixels(points, frame), self._to_pixels(things, frame)
@@ -64,9 +70,21 @@ class Stage:
         parts = [((points[joint] + points[parent]) @ forward / 2, _bone, (seen[joint], seen[parent], self.colours[joint], thickness))
                  for joint, parent in bones]
         parts += [(thing @ forward, _disc, (spot, radius, OBJECT)) for thing, spot in zip(things, seen_things, strict=True)]
+        parts += [(edge.mean(0) @ forward, _bone, (*self._to_pixels(edge, frame), OBJECT, thickness)) for edge in boxes]
         for _, draw, what in sorted(parts, key=lambda part: -part[0]):
             draw(pen, *what)
         return image.resize(self.size, Image.Resampling.LANCZOS)
+
+    def _boxes(self, frame: int, things: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The edges [E,2,3] of objects that have a size and a rotation, and the others' places [K',3]."""
+        motion = self.motion
+        if motion.object_rotations is None or motion.object_sizes is None:
+            return np.zeros((0, 2, 3)), things
+        boxes = motion.object_sizes.min(1) > 0
+        turns = Rotation.from_quat(motion.object_rotations[frame, boxes], scalar_first=True).as_matrix()
+        arms = (CUBE - 0.5) * motion.object_sizes[boxes][:, None]
+        corners = arms @ turns.transpose(0, 2, 1) + things[boxes][:, None]
+        return corners[:, EDGES].reshape(-1, 2, 3), things[~boxes]
 
     def _floor(self, pen: ImageDraw.ImageDraw, frame: int, height: int) -> None:
         step, reach = self.content / 4, 8

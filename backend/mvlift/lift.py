@@ -21,6 +21,7 @@ from backend.motion.planting import plant
 from backend.mvlift.denoise import Denoised, DenoiseSettings, Track, denoise
 from backend.mvlift.ground import floor_height, level
 from backend.mvlift.model import LiftModel, load_lift_model
+from backend.mvlift.rigid_fit import things_of
 from backend.mvlift.skeleton_fit import fit_skeleton
 from backend.mvlift.windows import fill_gaps, up_of
 from backend.poses.poses2d import Poses2D
@@ -228,16 +229,15 @@ def to_world(model: LiftModel, found: list[Subject], results: list[Denoised], up
     for subject, motion in zip(found, motions):
         motion = motion - origin
         steady = hold_bone_lengths(motion[:, :joints], list(skeleton.parents), skeleton.mirror_order[:joints], skeleton.elastic_joints)
-        objects = motion[:, joints : joints + len(skeleton.objects)]
         error = float((np.linalg.norm(camera.project(motion) - subject.pixels, axis=-1) * subject.trust).sum() / max(subject.trust.sum(), 1e-6))
         if settings.plant:
             steady, shift = plant(steady, skeleton, model.fps, standing)
-            objects = objects + shift[:, None]
+            motion = motion + shift[:, None]
         provenance = {"kinelift": __version__, "pack": model.name, "poses": Path(poses.source).name, "track": subject.id, "first_frame": subject.start,
                       "video_first_frame": poses.first_frame, "video_step": poses.step, "video_fps": poses.fps, "focal": focal,
                       "pixels_off": round(error, 2), "settings": {key: value for key, value in asdict(settings).items() if value == value}}
-        made.append(Motion3D(steady, list(skeleton.joints), list(skeleton.parents), model.fps, skeleton.name, list(skeleton.objects),
-                             objects if skeleton.objects else None, provenance=provenance, camera=camera))
+        made.append(Motion3D(steady, list(skeleton.joints), list(skeleton.parents), model.fps, skeleton.name, provenance=provenance, camera=camera,
+                             **things_of(motion, (subject.trust > 0).any(0), skeleton)))
     return made
 
 

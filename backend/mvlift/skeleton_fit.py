@@ -1,4 +1,4 @@
-"""A body of constant bone lengths in triangulated points: least squares, weighed by how sure each point is."""
+"""A body of constant bone lengths, and things of constant shape, in triangulated points: least squares, weighed by how sure each point is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from backend.motion.bones import median_lengths, with_steady_bones
+from backend.mvlift.rigid_fit import hold_rigid, shape_of
 from rigs import Skeleton
 
 STEPS = 6
@@ -22,7 +23,7 @@ def fit_skeleton(points: torch.Tensor, normal: torch.Tensor, skeleton: Skeleton,
     the lengths are the medians over the motion, left and right alike. What is then left of an error is taken out from the root outward.
 
     Args: points [B,T,P,3], joints before objects; normal [B,T,P,3,3] from `intersect`; frames [B]: valid ones, None for all.
-    Returns: [B,T,P,3]; objects as they were.
+    Returns: [B,T,P,3]; rigid things keep their shape, and other objects are as they were.
     """
     joints = len(skeleton.joints)
     mirror, elastic = skeleton.mirror_order[:joints], skeleton.elastic_joints
@@ -33,7 +34,11 @@ def fit_skeleton(points: torch.Tensor, normal: torch.Tensor, skeleton: Skeleton,
     parts = zip(body.split(FRAMES_AT_ONCE, 1), normal[:, :, :joints].split(FRAMES_AT_ONCE, 1))
     fitted = torch.cat([_settle(*part, bones, wanted) for part in parts], 1)
     steady = with_steady_bones(fitted, skeleton.parents, mirror, elastic, frames)
-    return torch.cat([steady, points[:, :, joints:]], 2)
+    whole = torch.cat([steady, points[:, :, joints:]], 2)
+    for name, places in skeleton.rigid.items():
+        own = skeleton.things[name]
+        whole[:, :, own] = hold_rigid(points[:, :, own], normal[:, :, own], shape_of(places, points), frames)
+    return whole
 
 
 def _settle(target: torch.Tensor, normal: torch.Tensor, bones: Sequence[tuple[int, int]], lengths: torch.Tensor) -> torch.Tensor:

@@ -27,7 +27,7 @@ from backend.mvlift.optimise import FAST, PAPER, Optimiser, OptimiseSettings
 from backend.mvlift.skeleton_fit import fit_skeleton
 from backend.mvlift.training import LineTrainer, MultiviewTrainer, distances_of, in_rays, middle_elevation, require_lift
 from backend.mvlift.views import intersect, ring, see
-from backend.mvlift.windows import fill_gaps, frame, up_of
+from backend.mvlift.windows import absent, fill_gaps, frame, up_of
 from backend.packs.catalogue import CARD
 from backend.training.domain import Domain
 from backend.training.train import TrainingSettings, plot_losses
@@ -91,8 +91,9 @@ def optimise_windows(motions: Motion2DSet, domain: Domain, model: LiftModel, set
                                                                       "last": float(mean[-1])}).encode())
 
 
-def read_windows(folder: Path, elevation: float) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Of every file of stage 2: pictures [B,V,T,J,2], weights [B,V,T,J], lengths [B], distance [B] and axes [B,V,3,3]."""
+def read_windows(folder: Path, model: LiftModel) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Of every file of stage 2: pictures [B,V,T,J,2], weights [B,V,T,J], 0 for objects that aren't there, lengths [B], distance [B] and axes
+    [B,V,3,3]."""
     paths = chunks(folder)
     if not paths:
         raise KineliftError("stage 2 has drawn no views", "Run the stage 'optimise' first", str(folder / "windows"), "missing-file")
@@ -102,18 +103,20 @@ def read_windows(folder: Path, elevation: float) -> Iterator[tuple[torch.Tensor,
                                                     for key in ("pictures", "seen", "lengths", "distance", "first"))
         weights = torch.ones(pictures.shape[:-1])
         weights[:, 0] = seen
-        yield pictures, weights, lengths, distance, ring(pictures.shape[1], first, elevation)
+        weights *= ~absent(seen, model.skeleton)[:, None, None]
+        yield pictures, weights, lengths, distance, ring(pictures.shape[1], first, model.elevation)
 
 
 def synthesise(domain: Domain, model: LiftModel, folder: Path, report: Report) -> Path:
     """Stage 3: one 3D motion a window, its bones of constant length, its floor level; those whose views agree least are left out.
 
-    Writes motions.npz: positions [N,T,J,3] in the windows' units, the root of the first frame at the origin, lengths [N], errors [N] in
-    the same units, how far points are from what the views show.
+    Writes motions.npz: positions [N,T,J,3] in the windows' units, the root of the first frame at the origin, nan for objects that aren't there;
+    lengths [N], errors [N] in the same units, how far points are from what the views show.
     """
     positions, lengths, errors = [], [], []
+    objects = np.isin(model.skeleton.keypoints, model.skeleton.objects)
     paths = len(chunks(folder))
-    for number, (pictures, weights, valid, distance, axes) in enumerate(read_windows(folder, model.elevation)):
+    for number, (pictures, weights, valid, distance, axes) in enumerate(read_windows(folder, model)):
         report(number / paths, f"file {number + 1} of {paths}")
         points, normal = intersect(pictures, axes, distance, weights)
         fitted = fit_skeleton(points, normal, model.skeleton, valid)
@@ -122,6 +125,7 @@ def synthesise(domain: Domain, model: LiftModel, folder: Path, report: Report) -
             upright = one.copy()
             upright[:length] = one[:length] @ level([one[:length]], model.skeleton, model.fps).T
             upright[length:] = upright[length - 1]
+            upright[:, ~(weight > 0).any((0, 1)).numpy() & objects] = np.nan
             positions.append(upright.astype(np.float32))
             lengths.append(length)
             errors.append(float(error[:, :length].sum() / weight[:, :length].sum().clamp(min=1)))
@@ -139,7 +143,7 @@ def load_motions(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def usual_bones(positions: np.ndarray, lengths: np.ndarray, model: LiftModel) -> float:
-    """Summed length of a usual body's bones in the units of windows: what the card's height in metres stands for."""
+    """Summed length of a usual body's bones in the units of windows, which are metres / `scale` of the domain's camera."""
     body = torch.from_numpy(positions[:, :, : len(model.skeleton.joints)])
     found = median_lengths(body, model.skeleton.parents, frames=torch.from_numpy(lengths))
     return float(found[:, [child for _, child in model.body.bones]].sum(1).median())
@@ -150,7 +154,7 @@ class PackTrainer(MultiviewTrainer):
 
     def card(self) -> dict:
         card = super().card()
-        card["body"]["bones"] = round(usual_bones(self.motions, self.lengths, self.line), 4)
+        card["body"]["bones"] = round(usual_bones(self.motions, self.lengths, self.line) * self.domain.settings["camera"]["scale"], 4)
         card["training"]["line"] = self.line.card["training"]
         return card
 

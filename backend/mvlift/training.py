@@ -17,7 +17,7 @@ from backend.motion.motion2d import Motion2DSet
 from backend.mvlift.model import LINE, MULTIVIEW, Features, LiftModel, make_features
 from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
 from backend.mvlift.views import epipoles, lines_through, off_line, ring, see
-from backend.mvlift.windows import Body, fill_gaps, frame, shown_lengths, up_of
+from backend.mvlift.windows import Body, absent, fill_gaps, frame, shown_lengths, up_of
 from backend.training.domain import Domain
 from backend.training.project import CLEAR
 from backend.training.train import Trainer, TrainingSettings, crops, data_card, masked_loss
@@ -166,8 +166,15 @@ class LineTrainer(LiftTrainer):
     def find_normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
         rng, mix = np.random.default_rng(self.settings.seed), self.body.mixing()
         batches = [self.batch(rng) for _ in range(NORMALISING_BATCHES)]
-        mixed = torch.cat([(mix @ batch.pictures)[feature_weights(batch.seen, self.body).amin(-1) > 0] for batch in batches])
-        return mixed.mean(0), mixed.std(0).clamp(min=0.02)
+        mixed = torch.cat([(mix @ batch.pictures).flatten(0, 1) for batch in batches])
+        sure = torch.cat([feature_weights(batch.seen, self.body).flatten(0, 1) > 0 for batch in batches])[..., None]
+        mixed = torch.where(sure, mixed, torch.nan)
+        mean = mixed.nanmean(0)
+        if not mean.isfinite().all():
+            name = self.domain.skeleton.keypoints[int((~mean.isfinite()).any(-1).nonzero()[0])]
+            raise KineliftError(f"the keypoint {name!r} is never seen", "Add motions that show it, or name a skeleton without it", self.motions.sources[0],
+                                "bad-motion")
+        return mean, (mixed - mean).square().nanmean(0).sqrt().clamp(min=0.02)
 
     def batch(self, rng: np.random.Generator) -> WindowBatch:
         """Random windows, framed."""
@@ -202,7 +209,8 @@ class LineTrainer(LiftTrainer):
         given = features.given_lines(lines, False) * valid[..., None]
         predicted, t = self.predict(x0.unsqueeze(1), given.unsqueeze(1), lengths, rng)
         predicted = predicted[:, 0]
-        weights = feature_weights(seen, self.body)
+        drawn = absent(seen, self.domain.skeleton)[:, None] & valid[..., None]
+        weights = feature_weights(torch.where(drawn, 1.0, seen), self.body)
         loss = masked_loss(predicted, x0, weights, self.settings.velocity_weight, self.clip_weights(t))
         return loss + LINE_WEIGHT * off_line(features.denormalise(predicted), lines).abs().mul(weights).sum() / weights.sum().clamp(min=1)
 
@@ -210,8 +218,8 @@ class LineTrainer(LiftTrainer):
 class MultiviewTrainer(LiftTrainer):
     """Stage 4: the views of a ring are denoised together, given what one of them saw.
 
-    motions: [N,T,J,3] in the units of windows, Z up, on the domain's keypoints; lengths [N]. line: the model of stage 1, whose
-    body and features the network shares.
+    motions: [N,T,J,3] in the units of windows, Z up, on the domain's keypoints, nan for objects that aren't there; lengths [N]. line: the model of
+    stage 1, whose body and features the network shares.
     """
 
     kind = MULTIVIEW
@@ -225,8 +233,9 @@ class MultiviewTrainer(LiftTrainer):
     def find_normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
         return self.line.features.mean, self.line.features.std
 
-    def crop(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Random windows [B,T,J,3], the root of the first frame at the origin, and their lengths [B]."""
+    def crop(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Random windows [B,T,J,3], the root of the first frame at the origin, their lengths [B], and which points are there [B,J]; the others
+        are amid those."""
         settings, longest = self.settings, self.motions.shape[1]
         rows = rng.integers(len(self.motions), size=settings.batch)
         frames = longest if rng.random() < 0.5 else int(rng.integers(min(settings.min_frames, longest), longest + 1))
@@ -238,7 +247,9 @@ class MultiviewTrainer(LiftTrainer):
             points[slot, length:] = points[slot, length - 1]
         points, _ = mirrored(points, np.ones(points.shape[:3], bool), self.domain.skeleton.mirror_order, rng)
         points = torch.from_numpy(points)
-        return points - self.body.root(points[:, 0])[:, None, None], torch.from_numpy(lengths)
+        there = points.isfinite().all((1, 3))
+        points = torch.where(there[:, None, :, None], points, points.nanmean(2, keepdim=True))
+        return points - self.body.root(points[:, 0])[:, None, None], torch.from_numpy(lengths), there
 
     def film(self, points: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """The pictures [B,V,T,J,2] that a ring has of points [B,T,J,3], framed by its first view, and the distances [B]."""
@@ -252,16 +263,17 @@ class MultiviewTrainer(LiftTrainer):
         zoom = self.body.lengths.cpu().sum() / shown.sum(1)
         return pictures * zoom.view(-1, 1, 1, 1, 1), distance * zoom
 
-    def filmed(self, pictures: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """What a detector makes of the first view [B,T,J,2]: noise, and gaps that are gone over straight. Also what it saw [B,T,J]."""
+    def filmed(self, pictures: np.ndarray, there: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """What a detector makes of the first view [B,T,J,2], where points are there [B,J]: noise, and gaps that are gone over straight. Also what
+        it saw [B,T,J]."""
         noise = gaussian_filter1d(rng.standard_normal(pictures.shape), 1.0, axis=1) * 1.9 * rng.uniform(0, MOST_NOISE, (len(pictures), 1, 1, 1))
-        seen = ~hide(pictures.shape[:3], float(self.domain.settings["fps"]), rng)
+        seen = ~hide(pictures.shape[:3], float(self.domain.settings["fps"]), rng) & there[:, None]
         return fill_gaps((pictures + noise).astype(np.float32), seen), seen
 
     def loss(self, rng: np.random.Generator) -> torch.Tensor:
-        points, lengths = self.crop(rng)
+        points, lengths, there = self.crop(rng)
         pictures, _ = self.film(points, rng)
-        given, seen = (torch.from_numpy(part).to(self.device) for part in self.filmed(pictures[:, 0].numpy(), rng))
+        given, seen = (torch.from_numpy(part).to(self.device) for part in self.filmed(pictures[:, 0].numpy(), there.numpy(), rng))
         pictures, lengths = pictures.to(self.device), lengths.to(self.device)
         valid = torch.arange(pictures.shape[2], device=self.device) < lengths[:, None]
         features, views = self.features, self.denoiser.settings.views

@@ -118,6 +118,13 @@ def frame(rays: torch.Tensor, seen: torch.Tensor, up: torch.Tensor, body: Body) 
     return framing.apply(rays), framing
 
 
+def absent(seen: torch.Tensor, skeleton: Skeleton) -> torch.Tensor:
+    """Keypoints [B,J] of objects that are never seen [B,T,J] in a window, which may not be there at all: a ball where a box is carried. They are
+    taken to be where `fill_gaps` puts them, and networks learn to leave them there."""
+    objects = torch.tensor([name in skeleton.objects for name in skeleton.keypoints], device=seen.device)
+    return ~(seen > 0).any(1) & objects
+
+
 def fill_gaps(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Points [...,T,J,2] that go straight over what wasn't seen [...,T,J]. A joint that was never seen is at the mean of the others."""
     filled = np.where(seen[..., None], points, 0.0)

@@ -142,6 +142,7 @@ class Domain:
                     keypoints[:, column] = data["object_positions"][:, objects.index(table[name]["object"])]
                 else:
                     seen[column] = False
+                    keypoints[:, column] = keypoints[:, : len(self.skeleton.joints)].mean(1)  # goes with the body, and says nothing
             cut = data["suspicious_frames"] if "suspicious_frames" in data and str(data["quality"]) == "suspicious" else []
             keypoints = _longest_run(keypoints, np.asarray(cut, int))
             keypoints = _resample(keypoints, float(data["fps"]), self.settings["fps"])
@@ -180,9 +181,12 @@ def _check_sources(file: DomainFile, skeleton: Skeleton, widenings: dict[str, Wi
         if "widen" in source and source["widen"] not in widenings:
             raise file.mistake(f"source {index + 1} is widened by {source['widen']!r}, which is not there", f"Add [widening.{source['widen']}]",
                                "sources", index, "widen")
-        if source.get("ball") and len(skeleton.objects) != 1:
-            raise file.mistake(f"source {index + 1} asks for a ball, and the skeleton {skeleton.name!r} has none", "Name a skeleton with one object",
-                               "sources", index, "ball")
+        for kind, found in (("ball", len(skeleton.things) - len(skeleton.rigid)), ("box", len(skeleton.rigid))):
+            if source.get(kind) and found != 1:
+                raise file.mistake(f"source {index + 1} asks for a {kind}, and the skeleton {skeleton.name!r} has {found or 'none'}",
+                                   f"Name a skeleton with one {kind}", "sources", index, kind)
+        if source.get("ball") and source.get("box"):
+            raise file.mistake(f"source {index + 1} asks for a ball and a box", "Make two sources of it", "sources", index, "box")
     for name, table in tables.items():
         missing = [joint for joint in skeleton.joints if joint not in table]
         if missing:

@@ -179,6 +179,7 @@ TABLES: dict[str, dict[str, Check]] = {
 OBJECT_DETECTOR: dict[str, Check] = {"lost_object": POSITIVE}
 SOURCE: dict[str, Check] = {
     "name": TEXT, "licence": TEXT, "credit": ("a text in quotes", lambda value: isinstance(value, str)), "files": TEXTS, "joints": TEXT, "share": POSITIVE,
-    "exclude": ("a list of texts", lambda value: value == [] or is_texts(value)), "split": one_of(*SPLITS), "stitch": SWITCH, "ball": SWITCH, "widen": TEXT,
+    "exclude": ("a list of texts", lambda value: value == [] or is_texts(value)), "split": one_of(*SPLITS), "stitch": SWITCH, "ball": SWITCH, "box": SWITCH,
+    "widen": TEXT,
 }
 NEEDED_OF_SOURCE, NEEDED_OF_FILMED = {"name", "licence", "credit"}, {"files", "joints", "share"}

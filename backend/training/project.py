@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
+from backend.errors import KineliftError
 from backend.motion.cameras import project_perspective, view_axes
 from backend.motion.motion2d import Motion2DSet
 from backend.motion.root_path import travel_points
 from backend.training.ball_play import play_ball
+from backend.training.box_handling import handle_box
 from backend.training.domain import Clip, Domain
 from backend.training.repertoire import Repertoire, vary
 from backend.training.stitching import MotionGraph
+from rigs import Skeleton
 
+MOST_FAILURES = 500  # motions that come to nothing, one after another
 CLEAR = 1.0  # metres before a camera that stands still
 
 
@@ -58,7 +62,7 @@ def film(keypoints: np.ndarray, seen: np.ndarray, domain: Domain, rng: np.random
     axes = view_axes(torch.tensor(azimuth), torch.tensor(elevation)).double()
     confidence = np.broadcast_to(seen, centred.shape[:2]).astype(np.float32).copy()
     for column in range(len(skeleton.joints), len(skeleton.joints) + len(skeleton.objects)):
-        lost = np.linalg.norm(centred[:, column], axis=-1) > detector["lost_object"]
+        lost = np.linalg.norm(keypoints[:, column] - keypoints[:, root], axis=-1) > detector["lost_object"]
         confidence[lost, column] = 0
     safe = np.where(confidence[..., None] > 0, centred, 0.0)
     flat = project_perspective(torch.from_numpy(safe), axes, distance or camera["distance"], camera["scale"]).numpy()
@@ -72,7 +76,29 @@ def film(keypoints: np.ndarray, seen: np.ndarray, domain: Domain, rng: np.random
 def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: bool, report=lambda fraction, message: None) -> Motion2DSet:
     """Films `motions` clips drawn by the sources' shares. With `stitch`, sources that ask for it are chained to the
     domain's longest duration. Sources are widened as the domain says. Returns the 2D set, padded with zeros."""
-    rng = np.random.default_rng(seed)
+    rng, settings = np.random.default_rng(seed), domain.settings
+    most = round(settings["seconds"]["max"] * settings["fps"])
+    keypoints = np.zeros((motions, most, len(domain.skeleton.keypoints), 2), np.float32)
+    confidences = np.zeros(keypoints.shape[:3], np.float32)
+    lengths, names, distance = np.zeros(motions, np.int64), [], None
+    distances = np.zeros(motions) if isinstance(settings["camera"]["distance"], list) else None
+    for row, (body, seen, name) in zip(range(motions), bodies(domain, clips, rng, stitch)):
+        if distances is not None:
+            distances[row] = distance = clear_distance(body, settings["camera"]["distance"], rng)
+        flat, confidence = film(body, seen, domain, rng, distance)
+        keypoints[row, : len(body)], confidences[row, : len(body)], lengths[row] = flat, confidence, len(body)
+        names.append(name)
+        if row % 50 == 0:
+            report(row / motions, f"{row} of {motions} motions filmed")
+    return Motion2DSet(keypoints, confidences, lengths, names, domain.skeleton.name, settings["fps"],
+                       None if distances is None else distances / settings["camera"]["scale"])
+
+
+def bodies(domain: Domain, clips: list[Clip], rng: np.random.Generator, stitch: bool) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+    """Endless motions of a domain, as `project` films them: keypoints [T,J+K,3] in metres, which there are [J+K], and the name of the clip or source.
+
+    Raises KineliftError where no clip has what its source asks for.
+    """
     settings = domain.settings
     most = round(settings["seconds"]["max"] * settings["fps"])
     least = round(settings["seconds"]["min"] * settings["fps"]) if stitch else 2
@@ -80,38 +106,54 @@ def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: 
     shares = np.array([source["share"] if by_source[i] else 0.0 for i, source in enumerate(settings["sources"])])
     makers = {i: maker for i, source in enumerate(settings["sources"])
               if by_source[i] and (maker := _maker(domain, source, by_source[i], stitch))}
-    keypoints = np.zeros((motions, most, len(domain.skeleton.keypoints), 2), np.float32)
-    confidences = np.zeros(keypoints.shape[:3], np.float32)
-    lengths, names = np.zeros(motions, np.int64), []
-    distance = None
-    distances = np.zeros(motions) if isinstance(settings["camera"]["distance"], list) else None
-    while len(names) < motions:
-        source = int(rng.choice(len(shares), p=shares / shares.sum()))
-        clip = by_source[source][int(rng.integers(len(by_source[source])))]
-        widening = domain.widenings.get(settings["sources"][source].get("widen"))
-        body = makers[source](most, rng) if source in makers else clip.keypoints
+    failures = 0
+    while failures < MOST_FAILURES:
+        number = int(rng.choice(len(shares), p=shares / shares.sum()))
+        source, failures = settings["sources"][number], failures + 1
+        clip = by_source[number][int(rng.integers(len(by_source[number])))]
+        widening = domain.widenings.get(source.get("widen"))
+        body = makers[number](most, rng) if number in makers else clip.keypoints
         if widening and not widening.acts:
             body = vary(body, widening, domain.skeleton, settings["fps"], rng)
         if len(body) > most:
             start = int(rng.integers(len(body) - most + 1))
             body = body[start : start + most]
-        if len(body) < least and source in makers:
+        if len(body) < least and number in makers:
             continue
-        seen = clip.seen
-        if settings["sources"][source].get("ball"):
-            joints = body[:, : len(domain.skeleton.joints)]
-            body = np.concatenate([joints, play_ball(joints, domain.skeleton, settings["fps"], rng)[:, None]], 1)
-            seen = np.ones_like(seen)
-        if distances is not None:
-            distances[len(names)] = distance = clear_distance(body, settings["camera"]["distance"], rng)
-        flat, confidence = film(body, seen, domain, rng, distance)
-        row = len(names)
-        keypoints[row, : len(body)], confidences[row, : len(body)], lengths[row] = flat, confidence, len(body)
-        names.append(settings["sources"][source]["name"] if source in makers else clip.name)
-        if row % 50 == 0:
-            report(row / motions, f"{row} of {motions} motions filmed")
-    return Motion2DSet(keypoints, confidences, lengths, names, domain.skeleton.name, settings["fps"],
-                       None if distances is None else distances / settings["camera"]["scale"])
+        played = play(body, clip.seen, source, domain, rng)
+        if played is None or len(played[0]) < min(least, len(body)):
+            continue
+        failures = 0
+        yield *played, source["name"] if number in makers else clip.name
+    raise KineliftError(f"of the last {MOST_FAILURES} motions none was long enough and had room for what its source asks for",
+                        "Add longer clips, or leave 'ball' or 'box' out", str(domain.path), "bad-domain")
+
+
+def play(body: np.ndarray, seen: np.ndarray, source: dict, domain: Domain, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
+    """A motion [T,J+K,3] with what its source asks for, a ball that is played along or a box that is handled, and which points there are [J+K];
+    None where the box didn't fit. Things that aren't there go with the body."""
+    skeleton, fps = domain.skeleton, domain.settings["fps"]
+    joints = body[:, : len(skeleton.joints)]
+    if source.get("ball"):
+        objects = {_thing(skeleton, "ball"): play_ball(joints, skeleton, fps, rng)[:, None]}
+    elif source.get("box"):
+        handled = handle_box(joints, skeleton, fps, rng)
+        if handled is None:
+            return None
+        joints, points = handled
+        objects = {_thing(skeleton, "box"): points}
+    else:
+        return body, seen
+    made = np.concatenate([joints, np.repeat(joints.mean(1, keepdims=True), len(skeleton.objects), 1)], 1)
+    there = np.arange(made.shape[1]) < len(skeleton.joints)
+    for name, points in objects.items():
+        made[:, skeleton.things[name]], there[skeleton.things[name]] = points, True
+    return made, there
+
+
+def _thing(skeleton: Skeleton, kind: str) -> str:
+    """The name of the skeleton's one thing of a kind: a ball is a point, a box is rigid."""
+    return next(name for name in skeleton.things if (name in skeleton.rigid) == (kind == "box"))
 
 
 def clear_distance(body: np.ndarray, between: list[float], rng: np.random.Generator) -> float:

@@ -33,6 +33,7 @@ from backend.training.widening import (
     facing_ahead,
     flights,
     lean,
+    low,
     plant_drawn,
     random_curve,
     stances,
@@ -146,8 +147,8 @@ class Repertoire:
         keypoints, speed, standing = keypoints * factors, speed * rate * factors[1], standing * factors[2]
         gone = distances(speed, self.fps)
         keypoints[..., 1] -= gone[:, None]
-        carrying = stances(keypoints, [leg[2] for leg in self.legs], standing, self.fps)
-        keypoints = ballistic(keypoints, flights(carrying, self.fps), self.fps)
+        carrying = stances(keypoints, self.legs, standing, self.fps)
+        keypoints = ballistic(keypoints, flights(carrying | low(keypoints, self.legs, standing), self.fps), self.fps)
         if settings.plant:
             keypoints = plant_drawn(keypoints, self.legs, standing, carrying)
         return wind(keypoints, gone, speed, float(standing.max()), settings, rng)[:frames]

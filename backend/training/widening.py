@@ -19,6 +19,7 @@ SWING_SPEED = 1.3  # times the body's speed, and FREE_SPEED: a low foot that goe
 FLIGHT_SECONDS = 0.25  # a shorter time with all feet off the floor is part of a gait, not a jump
 STEP_LIFT, MOST_LIFT = 0.2, 0.08  # how high a step must lift a foot: by this share of its length, and metres
 MOST_STRETCH = 1.06  # how much longer than its bones a leg may become to keep its foot in place
+LARGE_LEG = 0.8  # metres; the steps of shorter legs are smaller and their speeds lower
 STRAIGHT = 0.03  # a leg that is straight but for this share of its length counts as straight
 HALF_SPREAD = 3.0  # metres beyond the root's path over which a curve is known, so that nose and tail follow it
 
@@ -44,24 +45,37 @@ def facing_ahead(keypoints: np.ndarray) -> np.ndarray:
     return turned
 
 
-def stances(keypoints: np.ndarray, feet: list[int], standing: np.ndarray, fps: float) -> np.ndarray:
-    """Which drawn feet [T,F] carry: low, and not swinging past the floor. standing [F]: their heights on the floor, metres."""
+def size_of(keypoints: np.ndarray, legs: list[tuple[int, int, int]]) -> float:
+    """How much smaller than usual the steps of a motion [T,J,3] are, by the lengths of its legs (hip, knee, foot): 1 for people and horses."""
+    lengths = [np.linalg.norm(np.diff(keypoints[:, list(leg)], axis=1), axis=-1).sum(-1).mean() for leg in legs]
+    return min(1.0, float(np.mean(lengths)) / LARGE_LEG)
+
+
+def low(keypoints: np.ndarray, legs: list[tuple[int, int, int]], standing: np.ndarray) -> np.ndarray:
+    """Which feet [T,F] of a motion [T,J,3] are no higher than standing ones; standing [F]: their heights on the floor, metres."""
+    return keypoints[:, [leg[2] for leg in legs], 2] < standing + STANDING_SLACK * size_of(keypoints, legs)
+
+
+def stances(keypoints: np.ndarray, legs: list[tuple[int, int, int]], standing: np.ndarray, fps: float) -> np.ndarray:
+    """Which drawn feet [T,F] carry: low, and not swinging past the floor. legs: joint indices (hip, knee, foot); standing [F]: heights of the
+    feet on the floor, metres."""
+    size, feet = size_of(keypoints, legs), [leg[2] for leg in legs]
+    free = FREE_SPEED * np.sqrt(size)
     velocity = np.gradient(keypoints[..., :2], axis=0) * fps
     body = gaussian_filter1d(velocity.mean(1, keepdims=True), 0.15 * fps, axis=0, mode="nearest")
     speed = np.linalg.norm(body, axis=-1)
-    ahead = body / np.maximum(speed, FREE_SPEED)[..., None]
+    ahead = body / np.maximum(speed, free)[..., None]
     # Drawn feet often slide backwards on the floor, faster than the body goes; only a swing goes forwards.
     forwards = velocity[:, feet] - ahead * (velocity[:, feet] * ahead).sum(-1, keepdims=True).clip(max=0)
-    slow = np.linalg.norm(forwards, axis=-1) < FREE_SPEED + SWING_SPEED * speed
-    low = keypoints[:, feet, 2] < standing + STANDING_SLACK
+    slow = np.linalg.norm(forwards, axis=-1) < free + SWING_SPEED * speed
     pair = np.ones((2, 1), bool)
-    return binary_opening(binary_closing(np.pad(low & slow, ((2, 2), (0, 0)), mode="edge"), pair), pair)[2:-2]
+    return binary_opening(binary_closing(np.pad(low(keypoints, legs, standing) & slow, ((2, 2), (0, 0)), mode="edge"), pair), pair)[2:-2]
 
 
-def flights(carrying: np.ndarray, fps: float) -> list[tuple[int, int]]:
-    """Jumps: (last frame on the floor, first frame back on it) wherever no foot of carrying [T,F] stands for FLIGHT_SECONDS."""
-    found = spells(~carrying.any(1))
-    return [(start - 1, end) for start, end in found if start > 0 and end < len(carrying) and (end - start) / fps >= FLIGHT_SECONDS]
+def flights(on_floor: np.ndarray, fps: float) -> list[tuple[int, int]]:
+    """Jumps: (last frame on the floor, first frame back on it) wherever no foot is on the floor, [T,F], for FLIGHT_SECONDS."""
+    found = spells(~on_floor.any(1))
+    return [(start - 1, end) for start, end in found if start > 0 and end < len(on_floor) and (end - start) / fps >= FLIGHT_SECONDS]
 
 
 def ballistic(keypoints: np.ndarray, jumps: list[tuple[int, int]], fps: float) -> np.ndarray:
@@ -83,7 +97,7 @@ def plant_drawn(keypoints: np.ndarray, legs: list[tuple[int, int, int]], standin
     A stance stands in its middle place; the correction fades through the swings between two of them, which clear the floor, and
     the leg follows.
     """
-    planted = keypoints.copy()
+    planted, most = keypoints.copy(), MOST_LIFT * size_of(keypoints, legs)
     frames = np.arange(len(keypoints))
     for leg, height, carries in zip(legs, standing, carrying.T):
         foot = keypoints[:, leg[2]]
@@ -95,7 +109,7 @@ def plant_drawn(keypoints: np.ndarray, legs: list[tuple[int, int, int]], standin
             before, after = held[before.clip(0)], held[after.clip(max=len(held) - 1)]
             part = ((frames - before) / np.maximum(after - before, 1)).clip(0, 1)[:, None]
             step = np.linalg.norm((foot + offset)[after, :2] - (foot + offset)[before, :2], axis=-1)
-            height = height + np.minimum(step * STEP_LIFT, MOST_LIFT) * np.sin(np.pi * part[:, 0])
+            height = height + np.minimum(step * STEP_LIFT, most) * np.sin(np.pi * part[:, 0])
             offset = offset[before] + (offset[after] - offset[before]) * part * part * (3 - 2 * part)
         target = foot + offset
         target[:, 2] = np.maximum(target[:, 2], height)

@@ -16,7 +16,8 @@ class Skeleton:
     """Joints in network order. `parents` are indices with -1 for the root; `objects` (a ball) are keypoints outside
     the tree; `mirror` pairs the left and right joints; `roles` maps joint names to the field's roles; `feet` are the
     joints that stand on the floor; `elastic` joints are not at a fixed distance from their parent: more than one bone lies between;
-    `means` are joints that 2D poses without them get as the mean of two others."""
+    `means` are joints that 2D poses without them get as the mean of two others; `rigid` are things that several of the objects belong to:
+    name -> object -> its place in shares of the thing's width, depth and height, from the middle."""
 
     name: str
     title: str
@@ -30,6 +31,14 @@ class Skeleton:
     roles: dict[str, str]
     elastic: tuple[str, ...] = ()
     means: dict[str, tuple[str, str]] = field(default_factory=dict)
+    rigid: dict[str, dict[str, tuple[float, float, float]]] = field(default_factory=dict)
+
+    @property
+    def things(self) -> dict[str, list[int]]:
+        """What a motion has beside the body: objects that are a thing of their own, then rigid things, each with the indices of its keypoints."""
+        parts = {point for places in self.rigid.values() for point in places}
+        single = {name: [self.keypoints.index(name)] for name in self.objects if name not in parts}
+        return single | {name: [self.keypoints.index(point) for point in places] for name, places in self.rigid.items()}
 
     @property
     def keypoints(self) -> tuple[str, ...]:
@@ -83,13 +92,32 @@ def read_skeleton(path: Path) -> Skeleton:
     for child, parent in enumerate(data["parents"]):
         if not isinstance(parent, int) or isinstance(parent, bool) or not -1 <= parent < child:
             raise ValueError(f"{path}: joint {joints[child]!r} comes before its parent. List parents first.")
-    pairs, means = data["mirror"], data.get("means", {})
-    for name in [data["root"], *data["feet"], *data["roles"], *data.get("elastic", []), *means, *(one for pair in [*pairs, *means.values()] for one in pair)]:
+    pairs, means, rigid = data["mirror"], data.get("means", {}), data.get("rigid", {})
+    for name in [data["root"], *data["feet"], *data["roles"], *data.get("elastic", []), *means, *(one for pair in means.values() for one in pair)]:
         if name not in joints:
             raise ValueError(f"{path}: {name!r} is not in 'joints'. Correct the name.")
+    for name in (one for pair in pairs for one in pair):
+        if name not in [*joints, *data["objects"]]:
+            raise ValueError(f"{path}: {name!r} of 'mirror' is neither in 'joints' nor in 'objects'. Correct the name.")
+    _check_rigid(path, rigid, data["objects"])
     return Skeleton(path.stem, data["title"], tuple(joints), tuple(data["parents"]), tuple(data["objects"]), data.get("travel", ""), data["root"],
                     tuple(data["feet"]), tuple(tuple(pair) for pair in pairs), dict(data["roles"]), tuple(data.get("elastic", [])),
-                    {joint: tuple(pair) for joint, pair in means.items()})
+                    {joint: tuple(pair) for joint, pair in means.items()},
+                    {name: {point: tuple(map(float, place)) for point, place in places.items()} for name, places in rigid.items()})
+
+
+def _check_rigid(path: Path, rigid: dict[str, dict], objects: list[str]) -> None:
+    taken: set[str] = set()
+    for name, places in rigid.items():
+        for point in places:
+            if point not in objects or point in taken:
+                raise ValueError(f"{path}: {point!r} of [rigid.{name}] is not in 'objects', or belongs to two things. Correct the name.")
+        taken |= set(places)
+        if name in objects:
+            raise ValueError(f"{path}: {name!r} is an object and a rigid thing. Give each its own name.")
+        spans = [{place[axis] for place in places.values()} for axis in range(3)]
+        if len(places) < 4 or min(map(len, spans)) < 2:
+            raise ValueError(f"{path}: the points of [rigid.{name}] don't tell its width, depth and height. Name four or more that don't lie in one plane.")
 
 
 def _is_text(value: object) -> bool:
@@ -98,6 +126,10 @@ def _is_text(value: object) -> bool:
 
 def _are_texts(value: object) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_place(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in value)
 
 
 def _is_pair(value: object) -> bool:
@@ -110,8 +142,9 @@ ENTRIES: dict[str, Callable[[object], bool]] = {
     "roles": lambda value: isinstance(value, dict) and all(map(_is_text, value.values())), "elastic": _are_texts,
     "travel": lambda value: isinstance(value, str),
     "means": lambda value: isinstance(value, dict) and all(map(_is_pair, value.values())),
+    "rigid": lambda value: isinstance(value, dict) and all(isinstance(places, dict) and all(map(_is_place, places.values())) for places in value.values()),
 }
-OPTIONAL = {"elastic", "travel", "means"}
+OPTIONAL = {"elastic", "travel", "means", "rigid"}
 
 
 def _read(path: Path) -> dict:

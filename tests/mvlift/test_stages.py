@@ -215,13 +215,14 @@ def test_multi_view_windows_are_what_cameras_see(line: LineTrainer, tmp_path: Pa
     trainer = MultiviewTrainer(np.stack([motion] * 3), np.full(3, 45), model, line.domain, replace(WIDER, views=4, cross="own"),
                                replace(LEARNING, steps=60), tmp_path, "cpu")
     rng = np.random.default_rng(0)
-    points, lengths = trainer.crop(rng)
+    points, lengths, there = trainer.crop(rng)
+    assert there.all()
     assert trainer.body.root(points[:, 0]).abs().max() < 1e-5
     pictures, distance = trainer.film(points, rng)
     assert pictures.shape[:2] == (8, 4)
     assert (distance > 2).all()
     assert trainer.body.root(pictures[:, :, 0]).abs().max() < 0.02
-    given, seen = trainer.filmed(pictures[:, 0].numpy(), rng)
+    given, seen = trainer.filmed(pictures[:, 0].numpy(), there.numpy(), rng)
     assert (~seen).any()
     assert np.abs(given - pictures[:, 0].numpy())[seen].mean() < 0.02
     losses = []

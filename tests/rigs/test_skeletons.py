@@ -68,6 +68,13 @@ def test_a_users_skeleton_is_read_from_anywhere(tmp_path: Path):
     ('objects = []', 'objects = []\nmeans = [1]', "'means' is"),
     ('LeftArm = "wrist.L"', "LeftArm = 3", "'roles' is"),
     ('title = "Octopus"', 'title = "Octopus"\nbased_on = "squid"', "'based_on' is 'squid'"),
+    ('mirror = [["LeftArm", "RightArm"]]', 'mirror = [["LeftArm", "Leg"]]', "'Leg' of 'mirror' is neither"),
+    ("[roles]", "[rigid.Shell]\nTop = [0, 0, 1]\n[roles]", r"'Top' of .rigid.Shell. is not in 'objects'"),
+    ("[roles]", "[rigid]\nShell = 3\n[roles]", "'rigid' is"),
+    ("[roles]", "[rigid.Shell]\nTop = [0, 1]\n[roles]", "'rigid' is"),
+    ("objects = []", 'objects = ["A", "B", "C", "D"]\nrigid.Shell = {A = [0, 0, 0], B = [1, 0, 0], C = [0, 1, 0], D = [1, 1, 0]}',
+     "width, depth and height"),
+    ("objects = []", 'objects = ["A", "B", "C", "D"]\nrigid.A = {A = [0, 0, 0], B = [1, 0, 0], C = [0, 1, 0], D = [1, 1, 1]}', "an object and a rigid thing"),
 ])
 def test_mistakes_in_a_skeleton_are_named(old: str, new: str, said: str, tmp_path: Path):
     path = tmp_path / "octopus.toml"

@@ -26,6 +26,18 @@ def test_the_shipped_domains_are_sound(name: str, skeleton: str):
     assert all(source["licence"] and source["credit"] for source in domain.settings["sources"])
 
 
+@pytest.mark.parametrize(("name", "skeleton"), [("lift-human", "openpose18"), ("lift-horse", "ap10k"), ("lift-cat", "ap10k"),
+                                                ("lift-person-object", "openpose18-ball-box")])
+def test_the_shipped_domains_for_lifting_are_sound(name: str, skeleton: str):
+    domain = Domain.load(name)
+    assert (domain.skeleton.name, domain.settings["centring"]) == (skeleton, "first-frame")
+    assert {"views", "height", "standing_height"} <= domain.settings["lift"].keys()
+    assert sum(source["share"] for source in domain.settings["sources"]) == pytest.approx(1)
+    assert all(source["licence"] and source["credit"] for source in domain.settings["sources"])
+    made = "animated, not captured" if skeleton == "ap10k" else "computation" if domain.skeleton.objects else ""
+    assert made in domain.settings["description"].lower()
+
+
 @pytest.mark.parametrize(("old", "new", "said", "spot"), [
     ('title = "Walks"', "", "'title' is missing", ""),
     ('title = "Walks"', "title = 3", "'title' is 3", "title"),
@@ -52,6 +64,8 @@ def test_the_shipped_domains_are_sound(name: str, skeleton: str):
     ("share = 1.0", 'share = 1.0\nwiden = "more"', "widened by 'more'", "widen"),
     ("share = 1.0", 'share = 1.0\nsplit = "all"', "'split' of source 1 is 'all'", "split"),
     ('skeleton = "nba16-ball"', 'skeleton = "nba16"', r"asks for a ball, and the skeleton 'nba16' has none", "ball"),
+    ("stitch = true", "box = true", r"asks for a box, and the skeleton 'nba16-ball' has none", "box"),
+    ("stitch = true", "box = 1", "'box' of source 1 is 1", "box"),
     ("[joints.walk]", "[widening.more]\nfaster = 2\n[joints.walk]", "entry 'faster'", "faster"),
 ])
 def test_mistakes_in_a_domain_are_named_with_their_line(old: str, new: str, said: str, spot: str, tmp_path: Path):

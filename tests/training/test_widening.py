@@ -15,9 +15,11 @@ from backend.training.widening import (
     facing_ahead,
     flights,
     lean,
+    low,
     plant_drawn,
     random_curve,
     reach,
+    size_of,
     stances,
 )
 from tests.training.animals import FEET, FPS, HOOF, LEGS, SKELETON, STANDING, gait, standing
@@ -54,15 +56,36 @@ def test_a_recording_is_turned_to_go_ahead():
 @pytest.mark.parametrize("slide", [0.0, 1.5])
 def test_stances_are_what_is_drawn_on_the_floor(slide: float):
     motion = sent(gait(90, 1.0, 1.5, slide), 1.5)
-    carrying = stances(motion, FEET, STANDING, FPS)
+    carrying = stances(motion, LEGS, STANDING, FPS)
     on_floor = np.abs(motion[:, FEET, 2] - HOOF) < 1e-6
     assert (carrying == on_floor).mean() > 0.95
     assert [len(spells(column)) for column in carrying.T] == [len(spells(column)) for column in on_floor.T]
 
 
+def test_small_animals_take_small_steps():
+    """A cat is a small horse that hurries: its paws lift by three centimetres only, and are as slow to go as they are low."""
+    small = 0.2
+    horse = sent(gait(90, 1.0, 1.5), 1.5)
+    cat, fps = horse * small, FPS / np.sqrt(small)
+    assert size_of(horse, LEGS) == 1
+    assert size_of(cat, LEGS) == pytest.approx(small * 1.28 / 0.8, rel=0.01)
+    on_floor = np.abs(horse[:, FEET, 2] - HOOF) < 1e-6
+    assert (stances(cat, LEGS, STANDING * small, fps) == on_floor).mean() > 0.92
+    planted = plant_drawn(cat, LEGS, STANDING * small, stances(cat, LEGS, STANDING * small, fps))
+    assert planted[:, FEET, 2].max() < cat[:, FEET, 2].max() + 1e-6
+
+
+def test_a_foot_that_swings_low_is_no_jump():
+    motion = sent(standing(60), 1.0)
+    motion[20:40, :, 2] += 0.2
+    assert len(flights(low(motion, LEGS, STANDING), FPS)) == 1
+    motion[30:32, FEET[0], 2] -= 0.19
+    assert len(flights(low(motion, LEGS, STANDING), FPS)) == 2
+
+
 def test_a_low_foot_that_swings_does_not_stand():
     motion = sent(gait(90, 1.0, 1.5, lift=0.01), 1.5)
-    carrying = stances(motion, FEET, STANDING, FPS)
+    carrying = stances(motion, LEGS, STANDING, FPS)
     assert 0.45 < carrying.mean() < 0.65
 
 
@@ -70,7 +93,7 @@ def test_a_low_foot_that_swings_does_not_stand():
 def test_planted_hooves_stand_still_on_the_floor(speed: float):
     motion = sent(gait(120, 1.0, 1.5, slide=1.0), speed)
     motion[..., 2] += 0.02 * np.sin(np.arange(120) / 9)[:, None]  # and the drawing floats and sinks
-    carrying = stances(motion, FEET, STANDING, FPS)
+    carrying = stances(motion, LEGS, STANDING, FPS)
     planted = plant_drawn(motion, LEGS, STANDING, carrying)
     assert skating(motion, FEET, FPS) > 0.15
     assert skating(planted, FEET, FPS) < 0.02
@@ -151,7 +174,7 @@ def test_a_bent_line_is_a_circle_of_the_radius_asked_for():
 
 def test_hooves_planted_on_a_straight_path_stay_planted_on_a_curved_one():
     motion = sent(gait(120, 1.0, 1.5), 1.5)
-    motion = plant_drawn(motion, LEGS, STANDING, stances(motion, FEET, STANDING, FPS))
+    motion = plant_drawn(motion, LEGS, STANDING, stances(motion, LEGS, STANDING, FPS))
     gone = distances(np.full(120, 1.5), FPS)
     places, curvature = random_curve(gone, np.full(120, 1.5), 0.3, 2.5, np.random.default_rng(3))
     curved = bend(lean(motion, 1.5**2 * np.interp(gone, places, curvature), HOOF), places, curvature)
