@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -69,10 +70,9 @@ def film(keypoints: np.ndarray, seen: np.ndarray, domain: Domain, rng: np.random
     return flat * (confidence[..., None] > 0), confidence
 
 
-def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: bool, report=lambda fraction, message: None) -> Motion2DSet:
-    """Films `motions` clips drawn by the sources' shares. With `stitch`, sources that ask for it are chained to the
-    domain's longest duration. Sources are widened as the domain says. Returns the 2D set, padded with zeros."""
-    rng = np.random.default_rng(seed)
+def bodies(domain: Domain, clips: list[Clip], rng: np.random.Generator, stitch: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Motions without end, drawn by the sources' shares and widened as the domain says; of at most its longest duration. With `stitch`,
+    clips of sources that ask for it are chained to that. Gives names, keypoints [T,J+K,3] metres, and which are there [J+K]."""
     settings = domain.settings
     most = round(settings["seconds"]["max"] * settings["fps"])
     least = round(settings["seconds"]["min"] * settings["fps"]) if stitch else 2
@@ -80,12 +80,7 @@ def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: 
     shares = np.array([source["share"] if by_source[i] else 0.0 for i, source in enumerate(settings["sources"])])
     makers = {i: maker for i, source in enumerate(settings["sources"])
               if by_source[i] and (maker := _maker(domain, source, by_source[i], stitch))}
-    keypoints = np.zeros((motions, most, len(domain.skeleton.keypoints), 2), np.float32)
-    confidences = np.zeros(keypoints.shape[:3], np.float32)
-    lengths, names = np.zeros(motions, np.int64), []
-    distance = None
-    distances = np.zeros(motions) if isinstance(settings["camera"]["distance"], list) else None
-    while len(names) < motions:
+    while True:
         source = int(rng.choice(len(shares), p=shares / shares.sum()))
         clip = by_source[source][int(rng.integers(len(by_source[source])))]
         widening = domain.widenings.get(settings["sources"][source].get("widen"))
@@ -102,12 +97,25 @@ def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: 
             joints = body[:, : len(domain.skeleton.joints)]
             body = np.concatenate([joints, play_ball(joints, domain.skeleton, settings["fps"], rng)[:, None]], 1)
             seen = np.ones_like(seen)
+        yield settings["sources"][source]["name"] if source in makers else clip.name, body, seen
+
+
+def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: bool, report=lambda fraction, message: None) -> Motion2DSet:
+    """Films `motions` motions (see `bodies`), each with a camera of its own. Returns the 2D set, padded with zeros."""
+    rng = np.random.default_rng(seed)
+    settings = domain.settings
+    most = round(settings["seconds"]["max"] * settings["fps"])
+    keypoints = np.zeros((motions, most, len(domain.skeleton.keypoints), 2), np.float32)
+    confidences = np.zeros(keypoints.shape[:3], np.float32)
+    lengths, names = np.zeros(motions, np.int64), []
+    distance = None
+    distances = np.zeros(motions) if isinstance(settings["camera"]["distance"], list) else None
+    for row, (name, body, seen) in enumerate(islice(bodies(domain, clips, rng, stitch), motions)):
         if distances is not None:
-            distances[len(names)] = distance = clear_distance(body, settings["camera"]["distance"], rng)
+            distances[row] = distance = clear_distance(body, settings["camera"]["distance"], rng)
         flat, confidence = film(body, seen, domain, rng, distance)
-        row = len(names)
         keypoints[row, : len(body)], confidences[row, : len(body)], lengths[row] = flat, confidence, len(body)
-        names.append(settings["sources"][source]["name"] if source in makers else clip.name)
+        names.append(name)
         if row % 50 == 0:
             report(row / motions, f"{row} of {motions} motions filmed")
     return Motion2DSet(keypoints, confidences, lengths, names, domain.skeleton.name, settings["fps"],
