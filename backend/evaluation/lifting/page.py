@@ -97,7 +97,8 @@ three groups of points hidden for up to two seconds. Errors are against the trut
 T_root, MPJPE and PA-MPJPE are millimetres, J2D pixels. T_root is the mean distance of the hips from where they should be, from the first
 frame's; the paper's program reports the mean difference of a coordinate instead, the first column. PA-MPJPE is after one fit to a whole window,
 and J2D centred scales every frame, both as the program does. Before anything is compared a lifted motion gets the true body's size and the
-first frame's direction.{points} A dash is what a row doesn't say: ElePose lifts frames, so it tells no way of the root, and other tools' results come without cost.""",
+first frame's direction.{points} A dash is what a row doesn't say: ElePose lifts frames, so it tells no way of the root, and other tools'
+results come without cost.""",
         fid,
         f"""\
 SMPLify-2D fits a body of our skeleton, with a prior on poses learned from the 3D training clips, since SMPL and VPoser are not free; nothing

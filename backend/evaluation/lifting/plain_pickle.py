@@ -70,6 +70,11 @@ def _array(shape: object, kind: object, order: object, content: object) -> np.nd
     return np.frombuffer(bytes(content), dtype).reshape(shape, order="F" if order == "F" else "C")
 
 
+def _from_buffer(content: bytes, kind: _Type, shape: tuple, order: str) -> np.ndarray:
+    """Stands in for the function with which the pickles of protocol 5 make arrays."""
+    return _array(shape, kind, order, content)
+
+
 def _scalar(kind: _Type, content: bytes) -> object:
     """Stands in for the function that makes numpy's numbers."""
     return _array((), kind, "C", content).item()
@@ -82,6 +87,11 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin-1")
 
 
+def _no_bytes() -> bytes:
+    """Stands in for `bytes`, by which old pickles write that there are none."""
+    return b""
+
+
 def _mapping(*_factory: object) -> dict:
     """Stands in for dictionaries of all kinds; what they would make by themselves is left out."""
     return {}
@@ -90,7 +100,8 @@ def _mapping(*_factory: object) -> dict:
 NAMES = {
     **{(module, "_reconstruct"): _Array for module in ("numpy.core.multiarray", "numpy._core.multiarray")},
     **{(module, "scalar"): _scalar for module in ("numpy.core.multiarray", "numpy._core.multiarray")},
-    ("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Type, ("_codecs", "encode"): _encode,
+    **{(module, "_frombuffer"): _from_buffer for module in ("numpy.core.numeric", "numpy._core.numeric")},
+    ("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Type, ("_codecs", "encode"): _encode, ("__builtin__", "bytes"): _no_bytes,
     ("joblib.numpy_pickle", "NumpyArrayWrapper"): _Wrapper,
     ("collections", "defaultdict"): _mapping, ("collections", "OrderedDict"): _mapping, ("builtins", "dict"): _mapping, ("__builtin__", "dict"): _mapping,
 }
