@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import roma
 import torch
 
 from backend.devices import choose_device
@@ -41,19 +42,16 @@ IMAGE, FOCAL = (1920, 1080), 1000.0
 
 @dataclass
 class Cost:
-    """What one way to do it costs a window: network calls and rows, steps of Adam, wall seconds; of those `made` were waited for, the rest
-    is the time of a step times the number of steps."""
+    """What one way to do it costs a window: network calls and rows, steps of Adam, wall and CPU seconds; where `extrapolated`, they are those
+    of a few network steps times the number of steps, and those of all other work."""
 
     name: str
     calls: int
     rows: int
     adam: int
     seconds: float
-    made: float
-
-    @property
-    def extrapolated(self) -> bool:
-        return self.made < self.seconds
+    cpu_seconds: float
+    extrapolated: bool = False
 
 
 def untrained(domain: Domain, kind: str, device: str) -> LiftModel:
@@ -90,10 +88,11 @@ def clock(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def timed(work: Callable[[], object], device: torch.device) -> float:
-    began = clock(device)
+def timed(work: Callable[[], object], device: torch.device) -> np.ndarray:
+    """Wall and CPU seconds [2]; the second hardly depends on what else the machine does."""
+    began, began_cpu = clock(device), time.process_time()
     work()
-    return clock(device) - began
+    return np.array([clock(device) - began, time.process_time() - began_cpu])
 
 
 def measure_lift(name: str, model: LiftModel, seconds: float, seed: int, told: bool, calls: int) -> Cost:
@@ -104,7 +103,7 @@ def measure_lift(name: str, model: LiftModel, seconds: float, seed: int, told: b
     lift(poses, model, replace(settings, calls=2, look_calls=2))
     with rows_counted(model) as counted:
         spent = timed(lambda: lift(poses, model, settings, lambda fraction, message: print_progress(fraction, f"{name}: {message}")), model.device)
-    return Cost(name, counted[0] // model.denoiser.settings.views, counted[0], 0, spent, spent)
+    return Cost(name, counted[0] // model.denoiser.settings.views, counted[0], 0, *map(float, spent))
 
 
 def adam_triangulation(model: LiftModel, frames: int, steps: int) -> Callable[[], None]:
@@ -127,8 +126,6 @@ def adam_triangulation(model: LiftModel, frames: int, steps: int) -> Callable[[]
 def adam_body(model: LiftModel, frames: int, steps: int) -> Callable[[], None]:
     """The program's body fit, on joints alone: a turn for every joint and frame, a place and a size, Adam at 0.01, the mean squared distance of
     joints and a thousandth of the change of turns."""
-    import roma
-
     skeleton, device = model.skeleton, model.device
     joints = len(skeleton.joints)
     rest = 0.25 * torch.randn(joints, 3, device=device, generator=torch.Generator(device).manual_seed(1))
@@ -179,7 +176,7 @@ def measure_official(model: LiftModel, seconds: float, timed_steps: int) -> Cost
     adam = timed(adam_triangulation(model, frames, OFFICIAL_TRIANGULATION), model.device) + timed(adam_body(model, frames, OFFICIAL_FIT), model.device)
     views = model.denoiser.settings.views
     return Cost("the paper's program", OFFICIAL_CALLS, OFFICIAL_CALLS * views, OFFICIAL_TRIANGULATION + OFFICIAL_FIT,
-                network / timed_steps * OFFICIAL_CALLS + adam, network + adam)
+                *map(float, network / timed_steps * OFFICIAL_CALLS + adam), extrapolated=True)
 
 
 def measure_stage_2(name: str, line: LiftModel, seconds: float, seed: int, settings: OptimiseSettings, timed_steps: int) -> Cost:
@@ -194,18 +191,21 @@ def measure_stage_2(name: str, line: LiftModel, seconds: float, seed: int, setti
                       lambda fraction, message: print_progress(fraction, f"{name}: {message}"))
 
     run(replace(made, calls=min(made.calls, 1), iterations=1))
-    first = timed(lambda: run(replace(made, iterations=0)), line.device) if made.calls else 0.0
+    first = timed(lambda: run(replace(made, iterations=0)), line.device) if made.calls else np.zeros(2)
     steps = timed(lambda: run(replace(made, calls=0)), line.device)
     return Cost(name, settings.calls + settings.iterations, settings.rows, settings.iterations,
-                first + steps / made.iterations * settings.iterations, first + steps)
+                *map(float, first + steps / made.iterations * settings.iterations), extrapolated=made.iterations < settings.iterations)
 
 
 def cost_table(costs: list[Cost]) -> str:
     """The first row is what the others are compared with; a tilde marks seconds that were extrapolated."""
     first = costs[0]
-    return markdown_table(["", "network calls", "network rows", "Adam steps", "seconds", "fewer rows", "times faster"], [
-        [one.name, f"{one.calls:,}", f"{one.rows:,}", f"{one.adam:,}", f"{'~' if one.extrapolated else ''}{one.seconds:.2f}", f"{first.rows / one.rows:.1f}",
-         f"{'~' if first.extrapolated or one.extrapolated else ''}{first.seconds / one.seconds:.1f}"] for one in costs])
+    rows = []
+    for one in costs:
+        mark, ratio_mark = "~" if one.extrapolated else "", "~" if first.extrapolated or one.extrapolated else ""
+        rows.append([one.name, f"{one.calls:,}", f"{one.rows:,}", f"{one.adam:,}", f"{mark}{one.seconds:.2f}", f"{mark}{one.cpu_seconds:.2f}",
+                     f"{first.rows / one.rows:.1f}", f"{ratio_mark}{first.seconds / one.seconds:.1f}"])
+    return markdown_table(["", "network calls", "network rows", "Adam steps", "seconds", "CPU seconds", "fewer rows", "times faster"], rows)
 
 
 def bench_page(model: LiftModel, lifting: list[Cost], drawing: list[Cost], arguments) -> str:

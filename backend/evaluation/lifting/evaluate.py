@@ -67,7 +67,9 @@ class OtherViews:
         """FID; nan where the lifter lacks keypoints."""
         skeleton = self.domain.skeleton
         named = len(skeleton.joints) + len(skeleton.objects)
+        hips = hips_of(skeleton)
         turned = [compare(scene, one, skeleton).turned for scene, one in zip(self.scenes, lifted)]
+        turned = [points + (scene.points[0, hips] - points[0, hips]).mean(0) for scene, points in zip(self.scenes, turned)]
         if not all(np.isfinite(points[:, :named]).all() for points in turned):
             return float("nan")
         if skeleton.travel:  # trails the root by definition, so lifters don't say it

@@ -136,7 +136,7 @@ def read_results(kind: str, folder: Path, scenes: Sequence[Scene], skeleton: Ske
         if kind == WHAM:
             made.append(placed(read_wham(path, frames, skeleton), scene, skeleton, True, condition))
         else:
-            points = read_motionbert(path, frames, skeleton)
+            points = read_motionbert(path, frames, skeleton) @ camera_axes(scene)
             known = np.flatnonzero(np.isfinite(points).all((0, 2)))
             turn = similarity(points[0, known], scene.points[0, known])[1]  # as the program: nothing says which way its camera looked
             made.append(placed(points @ turn.T, scene, skeleton, False, condition))

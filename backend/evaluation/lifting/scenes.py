@@ -29,6 +29,7 @@ CONDITIONS = {CLEAR: "seen clearly", DETECTED: "with a detector's noise, and wit
 SHOWN_DISTANCE = 2.8  # metres at which the paper's camera stands; all cameras are zoomed so that subjects are as large in the picture
 NOISE = 6.0  # pixels, standard deviation in each direction, smooth over a few frames; a person of 1.7 m is some 600 pixels tall
 LEAST_SECONDS = 1.0
+TRIED = 20  # clips that are drawn for a scene until it is clear that most are too short
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,13 @@ def make_scenes(domain: Domain, data: Path, count: int, seed: int) -> list[Scene
     longest = round(float(domain.settings["seconds"]["default"]) * fps)
     least = min(round(LEAST_SECONDS * fps), longest)
     rng, scenes = np.random.default_rng([seed, 0]), []
-    for name, body, there in islice(bodies(domain, domain.clips(data, "test"), rng, stitch=False), 20 * count):
-        if len(body) >= least and len(scenes) < count:
-            cut = int(rng.integers(max(1, len(body) - longest + 1)))
-            scenes.append(make_scene(name, body[cut : cut + longest], there, domain, np.random.default_rng([seed, 1, len(scenes)])))
-    if not scenes:
-        raise KineliftError(f"no test clip lasts {least / fps:g} s", "Add longer clips of the split \"test\"", str(data), "bad-data")
-    names = [f"{number:04d} {scene.name}" for number, scene in enumerate(scenes)]
-    return [Scene(**{**vars(scene), "name": name}) for scene, name in zip(scenes, names)]
+    for name, body, there in islice(bodies(domain, domain.clips(data, "test"), rng, stitch=False), TRIED * count):
+        if len(body) >= least:
+            cut, number = int(rng.integers(max(1, len(body) - longest + 1))), len(scenes)
+            scenes.append(make_scene(f"{number:04d} {name}", body[cut : cut + longest], there, domain, np.random.default_rng([seed, 1, number])))
+        if len(scenes) == count:
+            return scenes
+    raise KineliftError(f"{'few' if scenes else 'no'} test clips last {least / fps:g} s", "Add longer clips of the split \"test\"", str(data), "bad-data")
 
 
 def make_scene(name: str, body: np.ndarray, there: np.ndarray, domain: Domain, rng: np.random.Generator) -> Scene:
@@ -102,7 +102,7 @@ def make_scene(name: str, body: np.ndarray, there: np.ndarray, domain: Domain, r
     noise = gaussian_filter1d(rng.standard_normal(pixels.shape), 1.0, axis=0) * 1.9 * NOISE  # the filter leaves 0.53 of the spread
     hidden = hide((1, *pixels.shape[:2]), fps, rng)[0]
     hidden |= rng.random(hidden.shape) < float(domain.settings["detector"]["miss"])
-    hidden[hidden.all(1)] = False  # a detector that sees nothing would say nothing of the frame
+    hidden[(hidden | ~there).all(1)] = False  # a detector that sees nothing would say nothing of the frame
     return Scene(name, points, there, filming, pixels, pixels + noise, (there & ~hidden).astype(np.float64))
 
 

@@ -124,7 +124,7 @@ def body_axes(points: np.ndarray, skeleton: Skeleton) -> np.ndarray:
 
 
 def start(scene: Scene, rays: np.ndarray, confidences: np.ndarray, prior: PosePrior, flipped: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Directions [T,3,3] (from the body's axes to the camera's) and places [T,3] of the hips that show the mean pose best, turning steadily.
+    """Directions [T,3,3] (from the body's axes to the camera's right, up, forward) and places [T,3] of the hips that show the mean pose best, turning steadily.
 
     `flipped`: what faces towards the camera by that faces away from it; one view hardly tells the two apart.
     """
@@ -195,13 +195,14 @@ def _fit(scenes: Sequence[Scene], condition: str, prior: PosePrior, settings: Sm
     target, weight, turn, place = (torch.from_numpy(part).float() for part in (rays, weights, turns, places))
     valid = (weight.sum(-1) > 0).float()
     away = place[..., 2].mean(1)[:, None, None]
-    direction = turn[..., :2].clone().requires_grad_(True)
+    handed = torch.tensor([1.0, 1, -1])  # right, up, forward is left-handed: a body is turned to right, up, backward
+    direction = (handed[:, None] * turn)[..., :2].clone().requires_grad_(True)
     place = place.clone().requires_grad_(True)
     latents = torch.zeros(*place.shape[:2], len(prior.basis), requires_grad=True)
 
     def bodies() -> tuple[torch.Tensor, torch.Tensor]:
         pose = prior.pose(latents)
-        return pose @ roma.special_gramschmidt(direction).transpose(-1, -2) + place.unsqueeze(-2), pose
+        return handed * (pose @ roma.special_gramschmidt(direction).transpose(-1, -2)) + place.unsqueeze(-2), pose
 
     def costs() -> torch.Tensor:
         body, pose = bodies()

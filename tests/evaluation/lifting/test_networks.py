@@ -43,7 +43,7 @@ def test_a_network_that_knows_finds_the_motion(way: str, scenes: list[Scene], li
     known = LiftModel(line.name, line.card, oracle, line.features, line.body, line.schedule, line.skeleton)
     made: Callable = WAYS[way]
     lifted = made(Windows(scenes, CLEAR, known), known, [0, 1])
-    loose = 60 if way.startswith("sds") else 6  # two hundred steps of Adam against a solution
+    loose = 80 if way.startswith("sds") else 15  # steps of Adam against a solution; the walks' bones are stretched by some millimetres
     for scene, one in zip(scenes, lifted):
         measured = measure(scene, one, SKELETON)
         assert measured["aligned"] < loose

@@ -43,7 +43,7 @@ def test_motionbert_is_read(scenes: list[Scene], tmp_path: Path):
         measured = measure(scene, lifted, SKELETON)
         assert measured["aligned"] < 1e-2
         assert measured["joint"] < 1e-2
-        assert measured["centred_picture"] < 5  # perspective of a depth that it doesn't say
+        assert measured["centred_picture"] < 12  # perspective of a depth that it doesn't say
         assert np.isnan([measured["root"], measured["object_root"]]).all()
 
 

@@ -70,7 +70,7 @@ def test_a_clip_without_the_object_does_not_show_it(domain: Domain, tmp_path: Pa
 
 
 def test_clips_that_are_too_short_are_said(domain: Domain, tmp_path: Path):
-    with pytest.raises(KineliftError, match="no test clip lasts"):
+    with pytest.raises(KineliftError, match="no test clips last"):
         make_scenes(domain, write_clips(tmp_path, seconds=0.4), 2, 0)
 
 

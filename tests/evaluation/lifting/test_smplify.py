@@ -93,3 +93,13 @@ def test_objects_are_where_they_are_seen_and_as_far_as_the_hand(scenes: list[Sce
     ball, true = points[:, JOINTS], in_camera(scene)[:, JOINTS]
     assert np.allclose(ball[:, :2] / ball[:, 2:], true[:, :2] / true[:, 2:])
     assert np.abs(ball[:, 2] - true[:, 2]).max() < 1.0
+
+
+def test_a_body_keeps_its_sides(scenes: list[Scene], prior: PosePrior):
+    """Nothing is mirrored on the way to the camera: left stays left of a body that faces and stands as the fitted one does."""
+    for body, scene in zip(fit(scenes, CLEAR, prior, replace(QUICK, place_iterations=1, iterations=1)), scenes):
+        axes = body_axes(from_camera(body, scene).points, SKELETON)
+        nose = SKELETON.joints.index("Nose")
+        seen = from_camera(body, scene).points
+        front = (seen[:, nose] - seen[:, SKELETON.joints.index("Neck")])[:, None] @ axes[:, 2, :, None]
+        assert front.min() > 0
