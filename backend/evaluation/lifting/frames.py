@@ -77,15 +77,14 @@ class FrameLifter:
 
     def lift(self, scenes: Sequence[Scene], condition: str, report: Report) -> list[Lifted]:
         """Frame by frame, so nothing is said of the way of the root."""
-        made = []
+        lifter, made = self.lifter, []
         for number, scene in enumerate(scenes):
             report(number / len(scenes), "ElePose")
-            made.append(from_camera(self._points(scene, condition), scene, rooted=False))
+            made.append(from_camera(self._points(lifter, scene, condition), scene, rooted=False))
         return made
 
     @torch.no_grad()
-    def _points(self, scene: Scene, condition: str) -> np.ndarray:
-        lifter = self.lifter
+    def _points(self, lifter: ElePose, scene: Scene, condition: str) -> np.ndarray:
         rays, sure = rays_of(scene, condition)
         filled = torch.from_numpy(fill_gaps(rays, sure > 0)).float()[None]
         frames, turns, zoom = turned_to_root(filled, torch.from_numpy(sure > 0)[None], up_of(scene.pitch).float(), self.body, self.domain.skeleton)

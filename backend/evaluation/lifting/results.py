@@ -73,7 +73,8 @@ def compare(scene: Scene, lifted: Lifted, skeleton: Skeleton) -> Compared:
     count = len(skeleton.joints)
     hips = metrics.hips_of(skeleton)
     known = np.isfinite(lifted.points[:, :count]).all((0, 2))
-    body, pixels = metrics.mean_joints(lifted.points[:, :count], skeleton), metrics.mean_joints(lifted.pixels[:, :count], skeleton)
+    body = metrics.mean_joints(lifted.points[:, :count], skeleton)
+    pixels, true_pixels = (metrics.mean_joints(part[:, :count], skeleton) for part in (lifted.pixels, scene.pixels))
     true = scene.points[:, :count]
     scale = size_of(true, skeleton, known) / max(size_of(lifted.points[:, :count], skeleton, known), 1e-9)
     if lifted.upright:
@@ -83,7 +84,7 @@ def compare(scene: Scene, lifted: Lifted, skeleton: Skeleton) -> Compared:
         turn = metrics.similarity(true[0, known], body[0, known])[1]
     used = np.flatnonzero(known)
     among = [int(np.flatnonzero(used == hip)[0]) for hip in hips]
-    return Compared(scale * body[:, used], true[:, used] @ turn.T, pixels[:, used], scene.pixels[:, used], among, scale * lifted.points @ turn)
+    return Compared(scale * body[:, used], true[:, used] @ turn.T, pixels[:, used], true_pixels[:, used], among, scale * lifted.points @ turn)
 
 
 def measure(scene: Scene, lifted: Lifted, skeleton: Skeleton) -> dict[str, float]:

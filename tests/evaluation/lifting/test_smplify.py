@@ -20,7 +20,7 @@ from tests.evaluation.lifting.world import SKELETON, in_camera
 from tests.properties import patient
 
 JOINTS, HIPS = len(SKELETON.joints), hips_of(SKELETON)
-QUICK = SmplifySettings(place_iterations=60, iterations=120)
+QUICK = SmplifySettings(place_iterations=40, iterations=80)
 
 
 @pytest.fixture(scope="module")
