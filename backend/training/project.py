@@ -70,9 +70,9 @@ def film(keypoints: np.ndarray, seen: np.ndarray, domain: Domain, rng: np.random
     return flat * (confidence[..., None] > 0), confidence
 
 
-def bodies(domain: Domain, clips: list[Clip], rng: np.random.Generator, stitch: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def bodies(domain: Domain, clips: list[Clip], rng: np.random.Generator, stitch: bool) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
     """Motions without end, drawn by the sources' shares and widened as the domain says; of at most its longest duration. With `stitch`,
-    clips of sources that ask for it are chained to that. Gives names, keypoints [T,J+K,3] metres, and which are there [J+K]."""
+    clips of sources that ask for it are chained to that. Gives keypoints [T,J+K,3] metres, which are there [J+K], and the clip's or source's name."""
     settings = domain.settings
     most = round(settings["seconds"]["max"] * settings["fps"])
     least = round(settings["seconds"]["min"] * settings["fps"]) if stitch else 2
@@ -97,7 +97,7 @@ def bodies(domain: Domain, clips: list[Clip], rng: np.random.Generator, stitch: 
             joints = body[:, : len(domain.skeleton.joints)]
             body = np.concatenate([joints, play_ball(joints, domain.skeleton, settings["fps"], rng)[:, None]], 1)
             seen = np.ones_like(seen)
-        yield settings["sources"][source]["name"] if source in makers else clip.name, body, seen
+        yield body, seen, settings["sources"][source]["name"] if source in makers else clip.name
 
 
 def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: bool, report=lambda fraction, message: None) -> Motion2DSet:
@@ -110,7 +110,7 @@ def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: 
     lengths, names = np.zeros(motions, np.int64), []
     distance = None
     distances = np.zeros(motions) if isinstance(settings["camera"]["distance"], list) else None
-    for row, (name, body, seen) in enumerate(islice(bodies(domain, clips, rng, stitch), motions)):
+    for row, (body, seen, name) in enumerate(islice(bodies(domain, clips, rng, stitch), motions)):
         if distances is not None:
             distances[row] = distance = clear_distance(body, settings["camera"]["distance"], rng)
         flat, confidence = film(body, seen, domain, rng, distance)

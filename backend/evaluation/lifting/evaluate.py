@@ -70,10 +70,11 @@ class OtherViews:
         hips = hips_of(skeleton)
         turned = [compare(scene, one, skeleton).turned for scene, one in zip(self.scenes, lifted)]
         turned = [points + (scene.points[0, hips] - points[0, hips]).mean(0) for scene, points in zip(self.scenes, turned)]
-        if not all(np.isfinite(points[:, :named]).all() for points in turned):
+        for points, scene in zip(turned, self.scenes):
+            told = scene.there & (np.arange(points.shape[1]) < named)  # a travel point trails the root, so lifters don't say it
+            points[:, ~told] = scene.points[:, ~told]
+        if not all(np.isfinite(points).all() for points in turned):
             return float("nan")
-        if skeleton.travel:  # trails the root by definition, so lifters don't say it
-            turned = [np.concatenate([points[:, :named], scene.points[:, named:]], 1) for points, scene in zip(turned, self.scenes)]
         return frechet_distance(self.features(turned), self.true)
 
 

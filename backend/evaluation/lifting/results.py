@@ -102,11 +102,11 @@ def measure(scene: Scene, lifted: Lifted, skeleton: Skeleton) -> dict[str, float
 
 
 def measure_objects(scene: Scene, lifted: Lifted, skeleton: Skeleton) -> dict[str, float]:
-    """The object's measures. As in the paper's program, all is first turned by a Procrustes fit to the first frame's joints and given one
-    scale; by the ratio of the joints' summed distances from the first frame's root."""
+    """The measures of the object, which is all object points that the scene has. As in the paper's program all is first turned by a
+    Procrustes fit to the first frame's joints and given one scale, the ratio of the joints' summed distances from the first frame's root."""
     count = len(skeleton.joints)
-    columns = slice(count, count + len(skeleton.objects))
-    if not skeleton.objects or not scene.there[columns].all() or not np.isfinite(lifted.points[:, columns]).all():
+    columns = [column for column in range(count, count + len(skeleton.objects)) if scene.there[column]]
+    if not columns or not np.isfinite(lifted.points[:, columns]).all():
         return {"object_root": NAN, "object": NAN}
     hips = metrics.hips_of(skeleton)
     known = np.flatnonzero(np.isfinite(lifted.points[:, :count]).all((0, 2)))

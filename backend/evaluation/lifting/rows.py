@@ -99,12 +99,10 @@ class Lifters:
             motion = lift(poses if told else replace(poses, focal=0.0), model, settings,
                           lambda fraction, message, number=number: self.report((number + fraction) / len(scenes), message))[0]
             points = np.full(scene.points.shape, np.nan)
-            parts = [motion.positions] + ([] if motion.object_positions is None else [motion.object_positions])
-            known = sum(part.shape[1] for part in parts)
-            points[:, :known] = np.concatenate(parts, 1)
-            pixels = np.full((*points.shape[:2], 2), np.nan)
-            pixels[:, :known] = motion.camera.project(points[:, :known])
-            made.append(Lifted(points, pixels))
+            points[:, : len(skeleton.joints)] = motion.positions
+            for column, name in enumerate(motion.object_names):
+                points[:, skeleton.keypoints.index(name)] = motion.object_positions[:, column]
+            made.append(Lifted(points, motion.camera.project(points)))
         return made
 
     def drawn(self, scenes: Sequence[Scene], condition: str, settings: OptimiseSettings) -> list[Lifted]:

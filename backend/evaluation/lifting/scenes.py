@@ -77,7 +77,7 @@ def make_scenes(domain: Domain, data: Path, count: int, seed: int) -> list[Scene
     longest = round(float(domain.settings["seconds"]["default"]) * fps)
     least = min(round(LEAST_SECONDS * fps), longest)
     rng, scenes = np.random.default_rng([seed, 0]), []
-    for name, body, there in islice(bodies(domain, domain.clips(data, "test"), rng, stitch=False), TRIED * count):
+    for body, there, name in islice(bodies(domain, domain.clips(data, "test"), rng, stitch=False), TRIED * count):
         if len(body) >= least:
             cut, number = int(rng.integers(max(1, len(body) - longest + 1))), len(scenes)
             scenes.append(make_scene(f"{number:04d} {name}", body[cut : cut + longest], there, domain, np.random.default_rng([seed, 1, number])))
