@@ -5,6 +5,7 @@
     python build.py test [pytest options]   all tests, in three bpy wheels and two whole Blender programs
     python build.py package                 the extension as a .zip, checked by Blender's validator
     python build.py bench mas [options]     the sampler against the paper's own way, on one network
+    python build.py bench lift [options]    the lift against the paper's own way, likewise
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""`bench mas`: what a motion costs in each mode of the sampler and over a sweep of its settings, on one network and one seed in one
-run, and with `--fid` what each setting is worth."""
+"""`bench`: what the methods cost. `bench lift` is `backend.evaluation.lifting.bench`. Here is `bench mas`: what a
+motion costs in each mode of the sampler and over a sweep of its settings, on one network and one seed in one run, and with `--fid` what each
+setting is worth."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ import torch
 
 from backend.devices import has_bfloat16
 from backend.errors import KineliftError
-from backend.evaluation.evaluate import Evaluation, EvaluationSettings, print_progress
+from backend.evaluation.evaluate import Evaluation, EvaluationSettings
+from backend.evaluation.lifting import bench as lifting
+from backend.evaluation.progress import print_progress
 from backend.evaluation.subjects import Subject
 from backend.evaluation.tables import markdown_table, with_interval
 from backend.mas.sampler import MODES, SamplerSettings, sample
@@ -162,7 +165,12 @@ This page is one run of
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("kind", choices=["mas"], help="the kind of pack")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    add_mas_arguments(kinds.add_parser("mas", help="packs that generate"))
+    lifting.add_arguments(kinds.add_parser("lift", help="packs that lift"))
+
+
+def add_mas_arguments(parser) -> None:
     parser.add_argument("--pack", default="basketball", help="a pack's name or folder")
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--samples", type=int, default=1, help="motions a run")
@@ -188,6 +196,10 @@ def chosen(names, beginnings: list[str] | None) -> list[str]:
 
 
 def run(arguments) -> int:
+    return (run_mas if arguments.kind == "mas" else lifting.run)(arguments)
+
+
+def run_mas(arguments) -> int:
     if arguments.fid and not arguments.data:
         raise KineliftError("FIDs need recorded motions to compare with", "Give --data, a folder of 2D motions", code="bad-setting")
     if arguments.samples < 1 or arguments.seconds <= 0:

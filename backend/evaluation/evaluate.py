@@ -1,4 +1,5 @@
-"""`evaluate mas`: Tables 2 and 3 of the MAS paper for a pack and its test motions, and how plausible the 3D motions are.
+"""`evaluate`: the papers' tables. `evaluate lift` is `backend.evaluation.lifting.evaluate`. Here is `evaluate mas`: Tables 2 and 3 of the MAS
+paper for a pack and its test motions, and how plausible the 3D motions are.
 
 Protocol (MAS code facts 8.2): features are the evaluator's latent means of 2D motions; a 3D motion is filmed once, from a random side for
 Table 3, and for Table 2, which compares with lifters, from the sides they did not see as well; lengths are those of test motions. What
@@ -8,7 +9,6 @@ is compared, and what differs from the paper, stands on the page that `--write` 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,12 @@ from backend.evaluation import plausibility
 from backend.evaluation.comparison import fill_gaps, take, with_objects_seen
 from backend.evaluation.elepose import FILE as ELEPOSE_FILE
 from backend.evaluation.elepose import ElePose, ElePoseSettings, load_elepose, save_elepose, train_elepose
-from backend.evaluation.feature_vae import FILE, EvaluatorSettings, FeatureVae, load_evaluator, save_evaluator, train_evaluator
+from backend.evaluation.feature_vae import evaluator_in
 from backend.evaluation.lifted import LiftedMotions, load_lifted
+from backend.evaluation.lifting import evaluate as lifting
 from backend.evaluation.metrics import all_metrics, with_intervals
 from backend.evaluation.page import evaluation_page, plausibility_table, scores_table, sides_table
+from backend.evaluation.progress import print_progress
 from backend.evaluation.subjects import SIDES, TABLE_3, Subject, draw, film, generate, subjects
 from backend.mas.generate import to_motion
 from backend.mas.sampler import Report
@@ -57,7 +59,7 @@ class Evaluation:
         skeleton = model.skeleton
         objects = [skeleton.keypoints.index(name) for name in skeleton.objects]
         sets = {split: self._load(data, split) for split in SPLITS}
-        self.evaluator = self._evaluator(sets["train"])
+        self.evaluator = evaluator_in(evaluator_folder, sets["train"], model.mean, model.std, settings.seed, report)
         self.counts = {split: len(motions) for split, motions in sets.items()}
         self.sets = {split: take(motions, with_objects_seen(motions, objects)) for split, motions in sets.items()}
         self.features = {split: self.evaluator.features(motions.keypoints, motions.lengths) for split, motions in self.sets.items()}
@@ -70,18 +72,6 @@ class Evaluation:
             raise KineliftError(f"the motions have the skeleton {motions.skeleton!r}, the pack {skeleton.name!r}",
                                 "Give the 2D motions the pack was trained on", str(data), "bad-data")
         return fill_gaps(motions, self.model.mean.cpu())
-
-    def _evaluator(self, motions: Motion2DSet) -> FeatureVae:
-        points, folder = len(self.model.skeleton.keypoints), self.folder
-        if not (folder / FILE).is_file():
-            sizes = EvaluatorSettings.small(points)
-            trained = train_evaluator(motions, self.model.mean, self.model.std, sizes, seed=self.settings.seed, report=self.report)
-            save_evaluator(trained, folder)
-        evaluator = load_evaluator(folder)
-        if evaluator.settings.keypoints != points:
-            raise KineliftError(f"the evaluator knows {evaluator.settings.keypoints} keypoints, the pack has {points}",
-                                "Delete it; the next evaluation trains one", str(folder / FILE), "bad-evaluator")
-        return evaluator
 
     def elepose(self) -> ElePose:
         """The lifter in the evaluator's folder; where there is none, one is trained on the training motions, which takes minutes."""
@@ -205,7 +195,12 @@ def training_steps(training: dict) -> int | None:
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("kind", choices=["mas"], help="the kind of pack")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    add_mas_arguments(kinds.add_parser("mas", help="packs that generate"))
+    lifting.add_arguments(kinds.add_parser("lift", help="packs that lift"))
+
+
+def add_mas_arguments(parser) -> None:
     parser.add_argument("--pack", required=True, help="a pack's name or folder")
     parser.add_argument("--data", type=Path, required=True, help="the folder of 2D motions, made by `project`")
     parser.add_argument("--clips", type=Path, help="the folder of 3D motion files, for a plausibility row of recorded motion")
@@ -225,12 +220,6 @@ def add_arguments(parser) -> None:
     parser.add_argument("--write", type=Path, help="write the tables as a Markdown page")
     parser.add_argument("--json", type=Path, help="write the scores as JSON")
     parser.add_argument("--update-card", action="store_true", help="put the scores into the pack's card")
-
-
-def print_progress(fraction: float, message: str) -> None:
-    """Progress on one line of a terminal; nothing where the output is kept."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{fraction:4.0%} {message}", end="", file=sys.stderr, flush=True)
 
 
 def check_settings(arguments) -> None:
@@ -255,6 +244,10 @@ def lifted_folders(given: Sequence[str]) -> dict[str, Path]:
 
 
 def run(arguments) -> int:
+    return (run_mas if arguments.kind == "mas" else lifting.run)(arguments)
+
+
+def run_mas(arguments) -> int:
     check_settings(arguments)
     folders = lifted_folders(arguments.lifted)
     folder = find_pack(arguments.pack)

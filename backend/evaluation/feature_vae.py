@@ -187,3 +187,16 @@ def load_evaluator(folder: Path, device: torch.device | str = "cpu") -> FeatureV
         raise KineliftError(f"this is not a readable evaluator ({error})", "Delete it; the next evaluation trains one", str(path),
                             "bad-evaluator") from error
     return vae.to(device).eval().requires_grad_(False)
+
+
+def evaluator_in(folder: Path, motions: Motion2DSet, mean: torch.Tensor, std: torch.Tensor, seed: int, report: Report) -> FeatureVae:
+    """The evaluator in a folder; where there is none, a small one is trained on gapless motions, which takes minutes. mean, std [J,2] are
+    the motions' normalisation. Raises KineliftError where the one that is there knows other keypoints."""
+    points = motions.keypoints.shape[2]
+    if not (Path(folder) / FILE).is_file():
+        save_evaluator(train_evaluator(motions, mean, std, EvaluatorSettings.small(points), seed=seed, report=report), folder)
+    evaluator = load_evaluator(folder)
+    if evaluator.settings.keypoints != points:
+        raise KineliftError(f"the evaluator knows {evaluator.settings.keypoints} keypoints, the pack has {points}",
+                            "Delete it; the next evaluation trains one", str(Path(folder) / FILE), "bad-evaluator")
+    return evaluator

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from backend.__main__ import main
-from backend.evaluation import elepose, evaluate
+from backend.evaluation import elepose, evaluate, feature_vae
 from backend.evaluation.bench import candidates, chosen
 from backend.evaluation.feature_vae import FILE, EvaluatorSettings, FeatureVae, save_evaluator
 from backend.evaluation.subjects import SIDES, TABLE_3, batches, draw, film, generate, subjects
@@ -102,7 +102,7 @@ def test_an_evaluator_is_trained_where_there_is_none(world: Path, tmp_path: Path
         asked.append((len(motions), settings))
         return FeatureVae(EvaluatorSettings(18, width=8, feedforward=8, layers=1, heads=2, patch=4)).eval()
 
-    monkeypatch.setattr(evaluate, "train_evaluator", quick)
+    monkeypatch.setattr(feature_vae, "train_evaluator", quick)
     for _ in range(2):
         assert run(world, "--rows", "recorded", "--iterations", "1", "--evaluator", str(tmp_path)) == 0
     assert asked == [(12, EvaluatorSettings.small(18))]
