@@ -7,9 +7,10 @@ import bpy
 from ..retarget.steps import read_target
 from ..runtime import session
 from ..runtime.operator import JobOperator
+from ..runtime.packs import refresh_all
 from ..scene import takes
 from . import steps
-from .properties import MAX_SEED, packs
+from .properties import MAX_SEED
 
 
 class KINELIFT_OT_generate(JobOperator, bpy.types.Operator):
@@ -50,7 +51,7 @@ class KINELIFT_OT_refresh_packs(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     def execute(self, context):
-        packs.refresh()
+        refresh_all()
         return {"FINISHED"}
 
 

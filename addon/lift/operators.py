@@ -13,7 +13,6 @@ from ..runtime.jobs import Steps
 from ..runtime.operator import JobOperator
 from ..scene import takes
 from . import steps
-from .properties import packs
 
 SUFFIXES = (".json", ".csv", ".npz", ".npy", ".h5", ".txt")
 LABELS = {"--fps": "Frame Rate", "--image-size": "Image Size", "--focal": "Focal (px)", "--format": "Format", "--joints": "Joints", "--y-up": "Y Up",
@@ -122,18 +121,6 @@ class KINELIFT_OT_choose_tracks(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class KINELIFT_OT_refresh_lift_packs(bpy.types.Operator):
-    """Look for model packs again"""
-
-    bl_idname = "kinelift.refresh_lift_packs"
-    bl_label = "Refresh"
-    bl_options = {"INTERNAL"}
-
-    def execute(self, context):
-        packs.refresh()
-        return {"FINISHED"}
-
-
 class KINELIFT_FH_poses(bpy.types.FileHandler):
     """Pose files that are dropped on the viewport."""
 
@@ -159,7 +146,7 @@ def draw_menu(self, context: bpy.types.Context) -> None:
 
 
 _register_classes, _unregister_classes = bpy.utils.register_classes_factory((
-    KINELIFT_OT_import_poses, KINELIFT_OT_lift, KINELIFT_OT_choose_tracks, KINELIFT_OT_refresh_lift_packs, KINELIFT_FH_poses))
+    KINELIFT_OT_import_poses, KINELIFT_OT_lift, KINELIFT_OT_choose_tracks, KINELIFT_FH_poses))
 
 
 def register() -> None:

@@ -71,11 +71,11 @@ class KINELIFT_PT_lift(SidebarPanel, bpy.types.Panel):
         pack = settings.chosen_pack
         if pack is None:
             draw_text(layout.column(align=True), f"There is no pack that lifts. Copy one into {user_folder('packs')} and click Refresh.", context)
-            layout.operator("kinelift.refresh_lift_packs", icon="FILE_REFRESH")
+            layout.operator("kinelift.refresh_packs", icon="FILE_REFRESH")
             return
         row = layout.row(align=True)
         row.prop(settings, "pack")
-        row.operator("kinelift.refresh_lift_packs", text="", icon="FILE_REFRESH")
+        row.operator("kinelift.refresh_packs", text="", icon="FILE_REFRESH")
         if len(settings.tracks) and pack.skeleton not in settings.skeletons:
             draw_text(layout.column(align=True), f"The joints of the file are not those of {pack.title}.", context)
         layout.prop(settings, "height")

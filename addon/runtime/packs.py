@@ -10,6 +10,15 @@ from ...backend.errors import KineliftError
 from ...backend.packs.catalogue import Pack, list_packs
 from .location import user_folder
 
+CHOICES: list[PackChoice] = []
+"""One for each panel that offers packs."""
+
+
+def refresh_all() -> None:
+    """Looks for packs on the disk again, for all panels."""
+    for choice in CHOICES:
+        choice.refresh()
+
 
 class PackChoice:
     """Packs of some kind, and the items of the property `pack` of a group that keeps the choice in its property `pack_name`.
@@ -19,6 +28,7 @@ class PackChoice:
 
     def __init__(self, is_offered: Callable[[Pack], bool]):
         self._is_offered = is_offered
+        CHOICES.append(self)
         self.packs: list[Pack] = []
         self.items: list[tuple[str, str, str, int]] = []
 
