@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from backend.devices import network_precision
@@ -13,7 +14,7 @@ from backend.mas.stopwatch import Stopwatch
 from backend.mas.triangulation import AdamTriangulation, reproject, triangulate
 from backend.motion.bones import with_steady_bones
 from backend.motion.cameras import project_orthographic, ring_azimuths, view_axes
-from backend.motion.folds import with_sides_kept
+from backend.motion.folds import exchanged_frames
 from backend.packs.model import MasModel
 
 Report = Callable[[float, str], None]
@@ -29,7 +30,7 @@ class SamplerSettings:
     adam: triangulate as the official program does; apart_degrees: the angle between neighbouring views, 0 to spread them over
     the circle; prominent: one view counts a thousandfold (an ablation of the paper's program); hold_bones: after
     triangulation, give every bone its median length; keep_sides: after triangulation, put left and right joints on their sides of
-    the body (`folds.with_sides_kept`), which single views can't tell; bfloat16: run the network in half precision where the device has
+    the body (`folds.exchanged_frames`), which single views can't tell; bfloat16: run the network in half precision where the device has
     arithmetic for it, which moves joints by some 2 mm; compiled: run the network through torch.compile.
     """
 
@@ -55,6 +56,7 @@ MODES = {
 }
 PROMINENCE = 1000.0
 SIDES_FROM, SIDES_UNTIL = 0.02, 0.9  # abar from which the prediction has sides, and until which it can still be changed
+ROOT_HELD = {"root": [1.0, 1.0, 1.0], "root-horizontal": [1.0, 1.0, 0.0], "mean": [0.0, 0.0, 0.0]}  # by centring: along which axes it is at 0
 BONES_FROM = 0.2  # abar from which the prediction is a pose and no longer a mean of poses, whose bones are rightly short
 
 
@@ -76,6 +78,41 @@ def camera_ring(model: MasModel, settings: SamplerSettings, turn: float = 0.0) -
     low, high = model.card["camera"]["elevation"]
     elevations = low + (high - low) * ((torch.arange(views) * 0.618034) % 1)
     return view_axes(azimuths + turn, elevations).to(model.device)
+
+
+def exchanged(motion: torch.Tensor, model: MasModel, lengths: torch.Tensor | None) -> torch.Tensor:
+    """The frames [B,T] bool of motions [B,T,J,3] in which left and right are exchanged; none beyond a length."""
+    wrong = np.zeros(motion.shape[:2], bool)
+    for row, points in enumerate(motion.cpu().numpy()):
+        length = len(points) if lengths is None else int(lengths[row])
+        wrong[row, :length] = exchanged_frames(points[:length], model.skeleton, float(model.card["fps"]))
+    return torch.from_numpy(wrong).to(motion.device)
+
+
+def with_sides_exchanged(motion: torch.Tensor, wrong: torch.Tensor, model: MasModel) -> torch.Tensor:
+    """Motions [B,T,J,3] with left and right joints exchanged in the frames `wrong` [B,T]. A root that has a side stays where it was, as the pack's
+    centring has it."""
+    mirrored, root = motion[:, :, list(model.skeleton.mirror_order)], model.skeleton.keypoints.index(model.skeleton.root)
+    held = torch.tensor(ROOT_HELD[model.card["centring"]], device=motion.device)
+    mirrored = mirrored - (mirrored[:, :, root] - motion[:, :, root])[:, :, None] * held
+    return torch.where(wrong[..., None, None], mirrored, motion)
+
+
+def on_the_sides_of(other: torch.Tensor, motion: torch.Tensor, model: MasModel) -> torch.Tensor:
+    """A motion [B,T,J,3] with left and right exchanged in the frames in which that brings it nearer to another of the same shape."""
+    mirrored = with_sides_exchanged(motion, torch.ones_like(motion[..., 0, 0], dtype=torch.bool), model)
+    far, near = ((points - other).norm(dim=-1).sum(-1) for points in (motion, mirrored))
+    return torch.where((near < far)[..., None, None], mirrored, motion)
+
+
+def noise_exchanged(x: torch.Tensor, motion: torch.Tensor, kept: torch.Tensor, wrong: torch.Tensor, t: int, axes: torch.Tensor,
+                    model: MasModel) -> torch.Tensor:
+    """What noisy views x [V,B,T,J,2] at the step t of motions are for motions whose sides were exchanged: else x would go on saying what it said,
+    and pull the two sides together."""
+    share, geometry = math.sqrt(model.schedule.abar[t]), (model.distance, model.scale)
+    noise = x - share * model.normalise(reproject(motion, axes, *geometry))
+    mirrored = share * model.normalise(reproject(kept, axes, *geometry)) + noise[..., list(model.skeleton.mirror_order), :]
+    return torch.where(wrong[..., None, None], mirrored, x)
 
 
 @torch.no_grad()
@@ -119,10 +156,11 @@ def sample(model: MasModel, frames: int, seeds: Sequence[int], settings: Sampler
             seen = model.denormalise(predicted.float().unflatten(0, (views, batch)))
             motion = adam(seen, weights) if adam else triangulate(seen, axes, *geometry, motion, 2 if index else 4, weights)
             if settings.keep_sides and SIDES_FROM < model.schedule.abar[t] < SIDES_UNTIL:
-                mended = motion.cpu().numpy().copy()
-                for one, length in zip(mended, [frames] * batch if lengths is None else lengths.tolist(), strict=True):
-                    one[:length] = with_sides_kept(one[:length], model.skeleton, float(model.card["fps"]))
-                motion = torch.from_numpy(mended).to(motion)
+                wrong = exchanged(motion, model, lengths)
+                kept = with_sides_exchanged(motion, wrong, model)
+                previous = None if previous is None else on_the_sides_of(kept, previous, model)
+                x = noise_exchanged(x, motion, kept, wrong, t, axes, model)
+                motion = kept
             if settings.hold_bones and model.schedule.abar[t] > BONES_FROM:
                 body = with_steady_bones(motion[:, :, :joints], parents, mirror, elastic, lengths)
                 motion = torch.cat([body, motion[:, :, joints:]], 2)

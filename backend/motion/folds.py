@@ -40,15 +40,14 @@ def sidedness(points: np.ndarray, skeleton: Skeleton) -> np.ndarray | None:
     return (across * _unit(np.cross(trunk, ahead))).sum(-1)
 
 
-def with_sides_kept(points: np.ndarray, skeleton: Skeleton, fps: float) -> np.ndarray:
-    """The motion [T,J+K,3] with left and right joints exchanged for as long as they lie on each other's side of the body."""
+def exchanged_frames(points: np.ndarray, skeleton: Skeleton, fps: float) -> np.ndarray:
+    """The frames [T] bool of a motion [T,J+K,3] in which left and right joints lie on each other's side of the body, for longer than a fold."""
     side = sidedness(points, skeleton)
     if side is None:
-        return points
+        return np.zeros(len(points), bool)
     least = np.ones(max(1, round(SIDES_SECONDS * fps)), bool)
     wrong = binary_closing(np.pad(side < 0, len(least), "edge"), least)
-    wrong = binary_opening(wrong, least)[len(least) : -len(least)]
-    return np.where(wrong[:, None, None], points[:, skeleton.mirror_order[: points.shape[1]]], points)
+    return binary_opening(wrong, least)[len(least) : -len(least)]
 
 
 def unfold(points: np.ndarray, skeleton: Skeleton, fps: float) -> np.ndarray:

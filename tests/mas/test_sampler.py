@@ -3,13 +3,24 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from backend.devices import has_bfloat16
 from backend.errors import Cancelled
 from backend.mas import sampler
-from backend.mas.sampler import MODES, Noise, SamplerSettings, camera_ring, sample, sample_2d
+from backend.mas.sampler import (
+    MODES,
+    Noise,
+    SamplerSettings,
+    camera_ring,
+    noise_exchanged,
+    on_the_sides_of,
+    sample,
+    sample_2d,
+    with_sides_exchanged,
+)
 from backend.mas.stopwatch import Stopwatch
 from backend.mas.triangulation import reproject
 from backend.motion.bones import bone_lengths
@@ -53,10 +64,10 @@ def test_sides_are_kept_without_a_look_at_padding(tiny: MasModel):
 
     def spy(points, skeleton, fps):
         shown.append(len(points))
-        return points
+        return np.zeros(len(points), bool)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampler, "with_sides_kept", spy)
+        patch.setattr(sampler, "exchanged_frames", spy)
         sample(tiny, 40, [3, 4], replace(QUICK, calls=20, keep_sides=True), lengths=torch.tensor([40, 27]))
     assert set(shown) == {40, 27}
 
@@ -80,6 +91,48 @@ def test_exchanged_sides_are_put_right_on_the_way(tiny: MasModel):
             sample(replace(tiny, denoiser=network), 30, [0], settings)
             heard.append(torch.stack(network.heard))
         assert torch.allclose(*heard, atol=1e-5) != mended
+
+
+@pytest.mark.parametrize(("centring", "moves"), [("root", False), ("root-horizontal", False), ("mean", True)])
+def test_a_root_with_a_side_stays_where_the_centring_has_it(tiny: MasModel, centring: str, moves: bool):
+    skeleton = replace(tiny.skeleton, root="LHip")
+    model = replace(tiny, skeleton=skeleton, card={**tiny.card, "centring": centring})
+    motion = standing_still(tiny, 10) + torch.tensor([-0.1, 0.0, 0.3])
+    motion[:, :, skeleton.keypoints.index("RHip"), 2] += 0.05
+    wrong = torch.arange(10)[None] >= 6
+    made = with_sides_exchanged(motion, wrong, model)
+    assert torch.equal(made[:, :6], motion[:, :6])
+    root, height = skeleton.keypoints.index("LHip"), slice(2, 3) if centring == "root-horizontal" else slice(2, 2)
+    stays = torch.allclose(made[:, 6:, root, :2], motion[:, 6:, root, :2])
+    assert stays != moves
+    assert torch.allclose(made[:, 6:, root, height], motion[:, 6:, root, height] + 0.05)
+    if not moves:
+        assert torch.allclose(with_sides_exchanged(made, wrong, model)[..., :2], motion[..., :2], atol=1e-6)
+    order = skeleton.mirror_order
+    between = [points[:, 6:, 0] - points[:, 6:, root] for points in (made, motion[:, :, order])]
+    assert torch.allclose(*between, atol=1e-6), "the body itself is only exchanged"
+
+
+def test_noise_goes_along_when_sides_are_exchanged(tiny: MasModel):
+    settings, t = replace(QUICK, views=4), 40
+    axes, order, share = camera_ring(tiny, settings), list(tiny.skeleton.mirror_order), math.sqrt(tiny.schedule.abar[40])
+    motion, noise = standing_still(tiny, 10)[:, :, order], torch.randn(4, 1, 10, len(order), 2, generator=torch.Generator().manual_seed(1))
+    wrong = torch.arange(10)[None] < 7
+    kept = with_sides_exchanged(motion, wrong, tiny)
+
+    def seen(points: torch.Tensor) -> torch.Tensor:
+        return share * tiny.normalise(reproject(points, axes, tiny.distance, tiny.scale))
+
+    made = noise_exchanged(seen(motion) + noise, motion, kept, wrong, t, axes, tiny)
+    assert torch.allclose(made[:, :, :7], (seen(kept) + noise[..., order, :])[:, :, :7], atol=1e-5)
+    assert torch.allclose(made[:, :, 7:], (seen(motion) + noise)[:, :, 7:], atol=1e-5)
+
+
+def test_the_last_step_is_brought_to_the_sides_of_this_one(tiny: MasModel):
+    motion = standing_still(tiny, 10)
+    mixed = with_sides_exchanged(motion, torch.arange(10)[None] < 4, tiny) + 0.01
+    assert torch.allclose(on_the_sides_of(motion, mixed, tiny), motion, atol=0.011)
+    assert torch.equal(on_the_sides_of(motion, motion + 0.01, tiny), motion + 0.01)
 
 
 def standing_still(model: MasModel, frames: int) -> torch.Tensor:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.motion.folds import unfold, with_sides_kept
+from backend.motion.folds import exchanged_frames, unfold
 from rigs import load_skeleton
 
 PLAYER = load_skeleton("nba16-ball")
@@ -61,16 +61,16 @@ def test_a_fold_is_opened_again(width: float, parts: tuple[str, ...]):
     assert np.array_equal(found[:, -1], points[:, -1]), "the ball stays"
 
 
-def test_joints_are_put_back_on_their_sides():
+def test_frames_with_exchanged_sides_are_found():
     points = turning()
     swapped, order = points.copy(), PLAYER.mirror_order[: points.shape[1]]
     swapped[20:40] = points[20:40][:, order]
-    assert np.array_equal(with_sides_kept(points, PLAYER, FPS), points)
-    assert np.array_equal(with_sides_kept(swapped, PLAYER, FPS), points)
-    assert np.array_equal(with_sides_kept(points[:, order], PLAYER, FPS), points)
+    assert not exchanged_frames(points, PLAYER, FPS).any()
+    assert np.flatnonzero(exchanged_frames(swapped, PLAYER, FPS)).tolist() == list(range(20, 40))
+    assert exchanged_frames(points[:, order], PLAYER, FPS).all()
     blink = points.copy()
     blink[20:23] = points[20:23][:, order]
-    assert np.array_equal(with_sides_kept(blink, PLAYER, FPS), blink), "a fold, not a change of sides"
+    assert not exchanged_frames(blink, PLAYER, FPS).any(), "a fold, not a change of sides"
 
 
 def test_an_animal_has_its_sides_beside_the_way_from_tail_to_neck():
@@ -79,8 +79,8 @@ def test_an_animal_has_its_sides_beside_the_way_from_tail_to_neck():
               "carpus": (0.2, 0, 0.7), "front_foot": (0.2, 0, 0), "hip": (0.2, 1, 1.2), "hock": (0.2, 1, 0.6), "back_foot": (0.2, 1, 0)}
     roles = [horse.roles[name].partition(".") for name in horse.joints]
     points = np.array([np.array(places[part]) * [{"L": 1, "R": -1, "": 1}[side], 1, 1] for part, _, side in roles])[None].repeat(30, 0)
-    assert np.array_equal(with_sides_kept(points, horse, FPS), points)
-    assert np.array_equal(with_sides_kept(points[:, horse.mirror_order], horse, FPS), points)
+    assert not exchanged_frames(points, horse, FPS).any()
+    assert exchanged_frames(points[:, horse.mirror_order], horse, FPS).all()
 
 
 def test_skeletons_of_animals_and_motions_of_folds_alone():
