@@ -19,6 +19,7 @@ from .retarget import steps as retargeting
 from .runtime import session
 from .runtime.environment import PYTHON_VARIABLE
 from .runtime.jobs import Job, Progress, Steps, run_to_end
+from .scene import root_motion
 from .scene.fbx import export_fbx
 
 FORMATS = ("fbx", "blend", "npz")
@@ -85,6 +86,8 @@ def _add_target(parser: argparse.ArgumentParser, required: bool) -> None:
     parser.add_argument("--blend", type=Path, required=required, help="the scene to work in; an empty one without it")
     parser.add_argument("--target", required=required, help="name of the armature object in it that is to move")
     parser.add_argument("--preset", help="name of a rig preset; the bones are detected without it")
+    parser.add_argument("--contacts", choices=("auto", "always", "never", "grounding"), default="auto", help="how feet are kept on the floor")
+    parser.add_argument("--root-motion", choices=root_motion.MODES, default=root_motion.HIPS, help="what gets the way over the ground")
     parser.add_argument("--python", type=Path, help=f"the backend's Python; else {PYTHON_VARIABLE}, else the preferences")
 
 
@@ -122,7 +125,8 @@ def _retarget(arguments: argparse.Namespace) -> None:
     _open_scene(arguments.blend)
     target = _target(arguments)
     stem = arguments.motion.stem
-    _run("Retargeting", retargeting.retarget(session.backend(arguments.python), arguments.motion.resolve(), target, stem))
+    found = _run("Retargeting", retargeting.retarget(session.backend(arguments.python), arguments.motion.resolve(), target, stem))
+    print(found.remark, file=sys.stderr)
     if "npz" in arguments.formats:
         _keep(target.file.parent / "fit.npz", arguments.out / f"{stem}_{target.name}_fit.npz")
     _write_target(arguments, target, stem)
@@ -155,7 +159,8 @@ def _armature(scene: bpy.types.Scene, name: str) -> bpy.types.Object:
 
 
 def _target(arguments: argparse.Namespace) -> retargeting.Target:
-    target = retargeting.read_target(_armature(bpy.context.scene, arguments.target), arguments.preset)
+    target = retargeting.read_target(_armature(bpy.context.scene, arguments.target), arguments.preset, arguments.contacts,
+                                     arguments.root_motion)
     for note in target.notes:
         print(f"note: {note}", file=sys.stderr)
     return target

@@ -24,7 +24,9 @@ class KINELIFT_OT_generate(JobOperator, bpy.types.Operator):
         scene = context.scene
         backend, wish = session.backend(), scene.kinelift_generate.wish()
         retarget = scene.kinelift_retarget
-        target = read_target(retarget.target, retarget.preset_name) if retarget.target is not None else None
+        target = None
+        if retarget.target is not None:
+            target = read_target(retarget.target, retarget.preset_name, retarget.contacts.lower(), retarget.root_motion.lower())
         names = yield from steps.generate(backend, wish, target)
         takes.play(bpy.context)
         return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there{f'; on {target.name}' if target else ''}"

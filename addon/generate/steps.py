@@ -37,10 +37,10 @@ def generate(backend: BackendProcess, wish: Wish, target: Target | None) -> Step
     """The names of the new takes; the first is shown, or is on the target. When only the fit fails, the takes are
     there all the same and the KineliftError says so."""
     motions = yield from part(sample(backend, wish), 0.0, 1.0 if target is None else SAMPLING_SHARE)
-    fit_file, failure = None, None
+    found, failure = None, None
     if target is not None:
         try:
-            fit_file = yield from part(retarget.fit(backend, motions[0], target), SAMPLING_SHARE, 1.0)
+            found = yield from part(retarget.fit(backend, motions[0], target), SAMPLING_SHARE, 1.0)
         except KineliftError as error:
             failure = error
     scene = bpy.context.scene
@@ -52,8 +52,8 @@ def generate(backend: BackendProcess, wish: Wish, target: Target | None) -> Step
     if failure is not None:
         raise KineliftError(f"the motion is there as a take, but not on {target.name}: {failure.message}", failure.remedy,
                             failure.place, failure.code)
-    if fit_file is not None:
-        retarget.key_fit(fit_file, target, names[0], scene)
+    if found is not None:
+        retarget.key_fit(found.file, target, names[0], scene)
         takes.show_take(scene, None)
     return names
 

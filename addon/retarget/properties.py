@@ -9,6 +9,18 @@ from ...rigs import load_preset, preset_names
 from .mappings import own_presets
 
 AUTOMATIC = "AUTOMATIC"
+CONTACTS = (
+    ("AUTO", "Auto", "Feet that stand, by their height and speed, keep their place on the floor; lifted feet are left alone"),
+    ("ALWAYS", "Always", "Every foot that is low keeps its place, also one that slides"),
+    ("NEVER", "Never", "Feet go where the motion has them"),
+    ("GROUNDING", "Grounding", "Feet are brought to the height of the floor, and may slide there"),
+)
+ROOT_MOTION = (
+    ("HIPS", "Hips", "The hips carry the character over the ground"),
+    ("ROOT_BONE", "Root Bone", "A bone above the hips goes over the ground, and the hips move on it"),
+    ("OBJECT", "Object", "The armature object goes over the ground, and the hips move on it"),
+    ("IN_PLACE", "In Place", "The character stays where it stands"),
+)
 OURS = {"LIBRARY_OVERRIDABLE"}
 LISTED = {"LIBRARY_OVERRIDABLE", "USE_INSERTION"}
 """What a library override may change, so that an overridden armature keeps its mapping in the file."""
@@ -39,6 +51,8 @@ class KineliftRetarget(bpy.types.PropertyGroup):
     target: PointerProperty(name="Target", description="The armature that is to move. Its earlier Actions stay in the file",
                             type=bpy.types.Object, poll=can_be_target)
     preset: EnumProperty(name="Rig", description="Which bones of the armature play which part", items=_preset_items)
+    contacts: EnumProperty(name="Contacts", description="How feet are kept on the floor", items=CONTACTS)
+    root_motion: EnumProperty(name="Root Motion", description="What gets the keys of the way over the ground", items=ROOT_MOTION)
 
     @property
     def preset_name(self) -> str | None:

@@ -15,8 +15,10 @@ from ...backend.motion.files import read_npz
 from ...rigs import Mapping
 from . import compat
 from .armatures import Placement, carriers_of, checked_mapping, placement, quaternions
+from .home import go_home, keyed_home, remember
 from .limits import free_components, held
 from .probing import Carriers, present, set_switches
+from .root_motion import HIPS, find_mover
 
 SLOT = "Kinelift"
 """Always the same slot name, so that Actions can be swapped on an object and keep playing."""
@@ -44,12 +46,12 @@ def scene_fps(scene: bpy.types.Scene) -> float:
 
 
 def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str, mapping: Mapping | None = None,
-              frame_start: float = 1.0) -> bpy.types.Action:
+              frame_start: float = 1.0, root_motion: str = HIPS) -> bpy.types.Action:
     """Keys a fit file on an armature object, one key a scene frame, in a new Action.
 
-    Only the mapped bones get curves: rotations in their own rotation mode, the root also a location, but no channel that
-    is locked; the switches of
-    the mapping are set and keyed once. The armature must be the one the fit was made for. Raises KineliftError.
+    Only the mapped bones get curves: rotations in their own rotation mode, the root also a location, but no channel that is locked, and with
+    another `root_motion` of `root_motion.MODES` than hips what it names; the switches of the mapping are set and keyed once. The armature must
+    be the one the fit was made for. Raises KineliftError.
     """
     path = Path(fit_path)
     fit = _read_fit(path)
@@ -67,7 +69,9 @@ def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str
 
     channels: dict[Channel, np.ndarray] = {}
     turns = basis_turns(carriers, place, rotations, [armature.pose.bones[name] for name in carriers.names])
-    location = basis_location(carriers, place, root)
+    mover = find_mover(armature, carriers.names, carriers.names[0], mapping.switches, root_motion)
+    shift = resample(ground_path(fit, path), float(fit["fps"]), fps) if root_motion != HIPS else np.zeros_like(root)
+    location = basis_location(carriers, place, root - shift)
     for number, name in enumerate(carriers.names):
         bone = armature.pose.bones[name]
         if number == 0:
@@ -78,7 +82,12 @@ def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str
         path_of_switch = f'{armature.pose.bones[switch.bone].path_from_id()}["{bpy.utils.escape_identifier(switch.property)}"]'
         channels[path_of_switch, 0, switch.bone] = np.array([switch.value])
 
+    if mover is not None:
+        channels |= {(mover.data_path, axis, mover.group): mover.locations(shift)[:, axis] for axis in range(3)}
+    home = keyed_home(armature)
     action = key_channels(armature, action_name, channels, frame_start)
+    go_home(armature, home)
+    remember(armature, None if mover is None else (mover.data_path, mover.home))
     for number, name in enumerate(carriers.names):
         bone = armature.pose.bones[name]
         bone.location = [value if number == 0 and is_locked else 0.0 for value, is_locked in zip(bone.location, bone.lock_location, strict=True)]
@@ -86,6 +95,13 @@ def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str
     set_switches(armature, mapping.switches)
     bpy.context.scene.frame_set(bpy.context.scene.frame_current)
     return action
+
+
+def ground_path(fit: dict[str, np.ndarray], place: Path) -> np.ndarray:
+    """The way over the ground [T,3] of a fit file's arrays. Raises KineliftError naming `place` where it has none."""
+    if "ground_path" not in fit or fit["ground_path"].shape != fit["root_positions"].shape:
+        raise KineliftError("the fit does not tell the way over the ground", "Fit the motion again", str(place), "bad-fit")
+    return fit["ground_path"].astype(float)
 
 
 def basis_turns(carriers: Carriers, place: Placement, rotations: np.ndarray, bones: Sequence[bpy.types.PoseBone]) -> np.ndarray:

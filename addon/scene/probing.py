@@ -18,6 +18,7 @@ from mathutils import Matrix
 from ...backend.errors import KineliftError
 from ...rigs.presets import Switch
 from . import compat
+from .home import go_home, keyed_home
 
 PROBES = 4
 LARGEST_TURN = 0.4
@@ -133,8 +134,11 @@ def undisturbed(armature: bpy.types.Object, names: Sequence[str], switches: Sequ
     position = armature.data.pose_position
     limits = [constraint for name in names for constraint in armature.pose.bones[name].constraints
               if constraint.type in LIMITS and not constraint.mute]
+    home = keyed_home(armature)
     try:
         with compat.without_animation(armature):
+            if home is not None and home[0] != "location":
+                go_home(armature, home)
             armature.data.pose_position = "POSE"
             for constraint in limits:
                 constraint.mute = True
@@ -189,10 +193,19 @@ def _pose(armature: bpy.types.Object, names: Sequence[str], turns: np.ndarray, r
         if number == 0:
             basis.translation = root_location.tolist()
         armature.pose.bones[name].matrix_basis = basis
+    return _matrices(armature, names)
+
+
+def _matrices(armature: bpy.types.Object, names: Collection[str]) -> np.ndarray:
     armature.update_tag()
     bpy.context.view_layer.update()
     bones = armature.evaluated_get(bpy.context.evaluated_depsgraph_get()).pose.bones
     return np.array([bones[name].matrix for name in names], float)
+
+
+def head_places(armature: bpy.types.Object, names: Collection[str]) -> np.ndarray:
+    """Heads [N,3] of bones as they are now, in armature space."""
+    return _matrices(armature, names)[:, :3, 3]
 
 
 def _turns(vectors: np.ndarray) -> np.ndarray:
