@@ -11,7 +11,7 @@ import numpy as np
 from ...backend.errors import KineliftError
 from ...backend.motion.files import write_npz
 from ...rigs import Bones, Mapping, detect
-from ...rigs.presets import NEEDED
+from ...rigs.presets import NEEDED, above
 from .home import way_from_home
 from .limits import limitations
 from .probing import Carriers, causes_on, find_carriers
@@ -82,7 +82,8 @@ def checked_mapping(armature: bpy.types.Object, mapping: Mapping | None = None) 
 def carriers_of(armature: bpy.types.Object, mapping: Mapping) -> Carriers:
     """How the mapped bones hang together in this armature; those that don't follow their channels and aren't needed are left out."""
     needed = {mapping.bones[role] for role in NEEDED[mapping.kind]}
-    return find_carriers(armature, list(mapping.roles), mapping.bones["pelvis"], mapping.switches, set(mapping.roles) - needed)
+    before = {name: mapping.bones[limb] for name, role in mapping.roles.items() if (limb := above(role, mapping.bones, mapping.kind))}
+    return find_carriers(armature, list(mapping.roles), mapping.bones["pelvis"], mapping.switches, set(mapping.roles) - needed, before)
 
 
 def placement(armature: bpy.types.Object) -> Placement:

@@ -49,9 +49,9 @@ def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str
               frame_start: float = 1.0, root_motion: str = HIPS) -> bpy.types.Action:
     """Keys a fit file on an armature object, one key a scene frame, in a new Action.
 
-    Only the mapped bones get curves: rotations in their own rotation mode, the root also a location, but no channel that is locked, and with
-    another `root_motion` of `root_motion.MODES` than hips what it names; the switches of the mapping are set and keyed once. The armature must
-    be the one the fit was made for. Raises KineliftError.
+    Only the mapped bones get curves: rotations in their own rotation mode, the root and feet that nothing carries also a location, but no
+    channel that is locked, and with another `root_motion` of `root_motion.MODES` than hips what it names; the switches of the mapping are set
+    and keyed once. The armature must be the one the fit was made for. Raises KineliftError.
     """
     path = Path(fit_path)
     fit = _read_fit(path)
@@ -71,10 +71,11 @@ def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str
     turns = basis_turns(carriers, place, rotations, [armature.pose.bones[name] for name in carriers.names])
     mover = find_mover(armature, carriers.names, carriers.names[0], mapping.switches, root_motion)
     shift = resample(ground_path(fit, path), float(fit["fps"]), fps) if root_motion != HIPS else np.zeros_like(root)
-    location = basis_location(carriers, place, root - shift)
+    heads = head_places(carriers, place, rotations, root - shift)
     for number, name in enumerate(carriers.names):
         bone = armature.pose.bones[name]
-        if number == 0:
+        if number in carriers.axes:
+            location = (heads[:, number] - carriers.heads[number]) @ np.linalg.inv(carriers.axes[number]).T
             channels |= {(bone.path_from_id("location"), axis, name): location[:, axis] for axis in range(3) if not bone.lock_location[axis]}
         property, values = rotation_channels(bone.rotation_mode, turns[:, number])
         channels |= {(bone.path_from_id(property), axis, name): values[:, axis] for axis in free_components(bone)}
@@ -90,7 +91,7 @@ def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str
     remember(armature, None if mover is None else (mover.data_path, mover.home))
     for number, name in enumerate(carriers.names):
         bone = armature.pose.bones[name]
-        bone.location = [value if number == 0 and is_locked else 0.0 for value, is_locked in zip(bone.location, bone.lock_location, strict=True)]
+        bone.location = [value if number in carriers.axes and is_locked else 0.0 for value, is_locked in zip(bone.location, bone.lock_location, strict=True)]
         bone.scale = (1.0, 1.0, 1.0)
     set_switches(armature, mapping.switches)
     bpy.context.scene.frame_set(bpy.context.scene.frame_current)
@@ -118,9 +119,14 @@ def basis_turns(carriers: Carriers, place: Placement, rotations: np.ndarray, bon
     return continuous(turns)
 
 
-def basis_location(carriers: Carriers, place: Placement, root: np.ndarray) -> np.ndarray:
-    """World positions [T,3] of the root bone's head -> its location channels [T,3]."""
-    return (place.to_armature(root) - carriers.heads[0]) @ np.linalg.inv(carriers.root_axes).T
+def head_places(carriers: Carriers, place: Placement, rotations: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """World rotations [T,N,4] of the bones and positions [T,3] of the root bone's head -> heads [T,N,3] in armature space."""
+    away = place.turn.T @ matrices(rotations) @ np.swapaxes(carriers.turns, -1, -2)
+    heads = np.empty((*rotations.shape[:2], 3))
+    heads[:, 0] = place.to_armature(root)
+    for number, carrier in enumerate(carriers.place_carriers[1:], 1):
+        heads[:, number] = heads[:, carrier] + away[:, carrier] @ (carriers.heads[number] - carriers.heads[carrier])
+    return heads
 
 
 def rotation_channels(mode: str, turns: np.ndarray) -> tuple[str, np.ndarray]:

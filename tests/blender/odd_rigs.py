@@ -127,6 +127,22 @@ def test_other_bones_are_left_alone():
     assert not any("twist" in bone for bone, _, _ in keyed_channels(armature))
 
 
+def test_feet_that_nothing_carries():
+    """As rigs come whose inverse kinematics was left behind: feet are bones of their own."""
+    armature = metarig()
+
+    def change(bones):
+        for side in "LR":
+            bones[f"foot.{side}"].use_connect, bones[f"foot.{side}"].parent = False, None
+
+    description = check(edit(armature, change))
+    keys = keyed_channels(armature)
+    for side in "LR":
+        assert {axis for bone, channel, axis in keys if bone == f"foot.{side}" and channel == "location"} == {0, 1, 2}
+        assert description.bone_names[description.parents[description.bone_names.index(f"foot.{side}")]] == f"shin.{side}"
+    assert not any(bone.startswith("toe") and channel == "location" for bone, channel, _ in keys)
+
+
 def test_locked_channels_are_left_and_told():
     armature = metarig()
     bones = armature.pose.bones
@@ -258,5 +274,5 @@ tests = {name: test for name, test in globals().items() if name.startswith("test
 for name, test in tests.items():
     print(name, flush=True)
     test()
-assert len(tests) == 10
+assert len(tests) == 11
 print("odd rigs play")
