@@ -21,11 +21,13 @@ from backend.fitting.ends import with_ends
 from backend.fitting.fit import fit_motion
 from backend.fitting.kinematics import Rig, forward, load_rig, relative
 from backend.fitting.limits import Hinge
+from backend.fitting.quadruped import ends as animal_ends
 from backend.fitting.quadruped import rest as animal_rest
 from backend.motion.files import write_bytes
 from backend.motion.motion3d import Motion3D
 from backend.motion.roles import by_role
 from backend.training.domain import Clip, Domain
+from rigs import Skeleton
 
 DOMAINS = ("basketball", "human", "horse", str(Path(__file__).with_name("cats.toml")))
 """Where test clips come from, and how their joints are read."""
@@ -57,7 +59,7 @@ class Measurement:
     seconds: float
 
 
-def test_motions(domain: Domain, data: Path, most: int | None) -> Iterator[tuple[str, Motion3D]]:
+def motions_of(domain: Domain, data: Path, most: int | None) -> Iterator[tuple[str, Motion3D]]:
     """The test clips of a domain by name as motions; those that are animated in place travel at the speed that their feet claim."""
     skeleton = domain.skeleton
     clips = [clip for clip in domain.clips(data, "test") if len(clip.keypoints) > 3]
@@ -65,7 +67,7 @@ def test_motions(domain: Domain, data: Path, most: int | None) -> Iterator[tuple
         yield clip.name, _motion(clip, skeleton, domain.settings["fps"])
 
 
-def _motion(clip: Clip, skeleton, fps: float) -> Motion3D:
+def _motion(clip: Clip, skeleton: Skeleton, fps: float) -> Motion3D:
     count = len(skeleton.joints)
     keypoints = clip.keypoints.copy()
     keypoints[..., 1] -= clip.speed * np.arange(len(keypoints))[:, None] / fps
@@ -86,7 +88,7 @@ def measure(rig_file: Path, name: str, motion: Motion3D, contacts: str) -> Measu
         with np.load(result["fit"]) as data:
             fit = {key: data[key] for key in data.files}
     height = float(np.ptp(np.concatenate([rig.heads, rig.tails])[:, 2]))
-    turns, ends = _turns(rig, fit), with_ends(rig) if rig.kind == "human" else rig
+    turns, ends = _turns(rig, fit), with_ends(rig) if rig.kind == "human" else animal_ends.with_ends(rig)
     world, heads = forward(rig, turns, fit["root_positions"])
     source = {role: result["scale"] * positions for role, positions in by_role(motion, name).items()}
     roles = [str(role) for role in fit["target_roles"]]
@@ -186,7 +188,7 @@ def run(arguments) -> int:
     for name in arguments.domains:
         domain = Domain.load(name)
         kind = "quadruped" if "front_foot.L" in domain.skeleton.roles.values() else "human"
-        motions = list(test_motions(domain, arguments.data, arguments.most))
+        motions = list(motions_of(domain, arguments.data, arguments.most))
         for path in (path for path in files if kinds[path] == kind):
             measurements += [measure(path, f"{domain.name}/{clip}", motion, arguments.contacts) for clip, motion in motions]
             print(f"{path.stem}: {domain.name}", flush=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from backend.fitting.kinematics import Rig
 from backend.fitting.plan import Plan, stiffness
+from backend.fitting.quadruped.ends import with_ends
 from backend.fitting.quadruped.places import ENDS, scales
 from backend.fitting.quadruped.rest import hinges, read_rest, tail_root
 from backend.fitting.quadruped.source import LIMBS, NAMES, read_animal
@@ -28,7 +29,7 @@ ROUNDS, DAMPING = (0.01, 1.0), 0.1
 
 def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:
     """What to solve for an animal's motion. contacts: a key of `contacts.MODES`. Raises KineliftError naming `place` for a motion that can't be used."""
-    whole, tail = rig, set(rig.chain("tail"))
+    whole, tail = with_ends(rig), set(rig.chain("tail"))
     solved = [bone for bone in range(rig.bones) if bone not in tail]
     rig = whole.part(solved)
     rest = read_rest(rig)
