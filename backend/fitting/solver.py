@@ -80,7 +80,7 @@ def solve(rig: Rig, pulls: Pulls, hinges: list[Hinge], stiffness: Stiffness, tur
             if tried_cost <= cost:
                 break
             damping *= 10
-            if damping > 1e6:
+            if damping > 1e6 or tried_cost - cost < enough * cost:  # no step of this way goes much further down
                 return turns, root
         gain = (cost - tried_cost) / max(cost, 1e-12)
         turns, root, cost, damping = tried_turns, tried_root, tried_cost, max(damping / 10, 1e-6)
