@@ -52,7 +52,11 @@ def feet(rig: Rig, measures: Measures, body: Body, joints: dict[str, np.ndarray]
 
     clearance = ankle[:, 2] - hypotenuse * np.sin(pitch + rest_pitch) - ball
     lifted = smoothstep(clearance / measures.leg, 0.0, 0.06)
-    toes = about(unit(np.cross(upright, yaw)), pitch * np.where(pitch > 0, lifted, 1.0)) @ flat
+    down = pitch * np.where(pitch > 0, lifted, 1.0)
+    if f"toe.{side}" in rig.index:  # their tip does not go below the floor either
+        toe = rig.index[f"toe.{side}"]
+        down = np.minimum(down, np.arcsin(np.clip(clearance / np.linalg.norm(across(rig.tails[toe] - rig.heads[toe], up)), 0, 1)))
+    toes = about(unit(np.cross(upright, yaw)), down) @ flat
     return FootTurns(foot, toes)
 
 

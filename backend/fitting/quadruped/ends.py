@@ -14,7 +14,7 @@ from backend.fitting.vectors import length, unit
 BELIEVED = np.cos(np.radians(60))
 """A hoof's or paw's tail counts when it lies within this angle of ahead and down to the floor ..."""
 
-LONGEST = 0.35
+LONGEST = 0.6
 """... and no further away than this, in heights of the hock."""
 
 FOOT = 0.15
@@ -31,7 +31,7 @@ def with_ends(rig: Rig) -> Rig:
     up = unit(np.cross(left, back))
     lowest, origin = min(float(foot @ up) for foot in feet.values()), float(rig.origin @ up)
     hock = float(np.mean([rig.heads[rig.index[f"metatarsus.{side}"]] @ up for side in "LR"])) - min(lowest, origin)
-    floor = origin if 0 <= lowest - origin < 2 * FOOT * hock else lowest - FOOT / 2 * hock
+    floor = origin if 0 <= lowest - origin < LONGEST * hock else lowest - FOOT / 2 * hock
     for limb, bones in limbs.items():
         for bone, following in pairwise(bones):
             if length(rig.heads[following] - rig.heads[bone]) > 1e-3 * hock:
