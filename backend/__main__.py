@@ -27,7 +27,7 @@ COMMANDS = {
     "evaluate": ("backend.evaluation.evaluate", "print the tables of the papers for a pack"),
     "import-mas": ("backend.packs.import_mas", "make a pack from an official MAS checkpoint"),
     "import-mvlift": ("backend.packs.import_mvlift", "make a pack from official MVLift checkpoints"),
-    "bench": ("backend.evaluation.bench", "measure the sampler against the reference mode"),
+    "bench": ("backend.evaluation.bench", "measure the sampler against the reference mode, or motions on rigs"),
 }
 
 

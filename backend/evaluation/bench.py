@@ -14,6 +14,7 @@ import torch
 
 from backend.devices import has_bfloat16
 from backend.errors import KineliftError
+from backend.evaluation import bench_retarget
 from backend.evaluation.evaluate import Evaluation, EvaluationSettings, print_progress
 from backend.evaluation.subjects import Subject
 from backend.evaluation.tables import markdown_table, with_interval
@@ -162,7 +163,11 @@ This page is one run of
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("kind", choices=["mas"], help="the kind of pack")
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    retarget = kinds.add_parser("retarget", help="how good motions sit on rigs")
+    bench_retarget.add_arguments(retarget)
+    retarget.set_defaults(run=bench_retarget.run)
+    parser = kinds.add_parser("mas", help="the sampler against the reference mode")
     parser.add_argument("--pack", default="basketball", help="a pack's name or folder")
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--samples", type=int, default=1, help="motions a run")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,7 +21,7 @@ def curve(seed: int, frames: int, columns: int = 3) -> np.ndarray:
 
 def rebuilt(values: np.ndarray, tangents: np.ndarray | None, keys: np.ndarray) -> np.ndarray:
     result = values.copy()
-    for start, end in zip(keys[:-1], keys[1:], strict=True):
+    for start, end in pairwise(keys):
         result[start + 1:end] = between(values, tangents, start, end)
     return result
 
