@@ -6,6 +6,8 @@
     python build.py package                 the extension as a .zip, checked by Blender's validator
     python build.py bench mas [options]     the sampler against the paper's own way, on one network
     python build.py bench lift [options]    the lift against the paper's own way, likewise
+    python build.py bench retarget --data FOLDER [--characters FOLDER] [options]
+                                            how good recorded motions sit on Rigify's rigs and on glTF characters
 """
 
 from __future__ import annotations
@@ -81,8 +83,28 @@ def package(_options: list[str]) -> int:
 
 def bench(options: list[str]) -> int:
     environments.ensure(environments.development())
+    if options[:1] == ["retarget"] and "--rigs" not in options and not {"-h", "--help"} & set(options):
+        options = with_rigs(options)
     sys.stdout.flush()
     return subprocess.run([str(python_of(VENV)), "-m", "backend", "bench", *options], cwd=ROOT).returncode
+
+
+def with_rigs(options: list[str]) -> list[str]:
+    """The options with a folder of armature files, which Blender writes: the backend reads no armatures itself."""
+    debian.ensure_packages(tools=False)
+    environments.ensure(environments.wheel(DEMO_WHEEL))
+    parser = argparse.ArgumentParser(prog="build.py bench", add_help=False)
+    parser.add_argument("--characters", help="folder with glTF characters (.glb) to measure on too")
+    own, rest = parser.parse_known_args(options)
+    folder = BUILD / "rigs"
+    wheel = BpyWheel(DEMO_WHEEL, folder / "blender-user")
+    command = [str(wheel.python), str(ROOT / "tests/programs/in_wheel.py"), str(ROOT / "addon/benchmark/write_rigs.py"), "--to", str(folder),
+               *(["--characters", own.characters] if own.characters else [])]
+    with step("armature files"):
+        done = subprocess.run(command, env=wheel.environment(), stdin=subprocess.DEVNULL, timeout=DEMO_TIMEOUT)
+    if done.returncode:
+        raise SetupError("the armature files were not written", "Look at the lines above, and run it again")
+    return [*rest, "--rigs", str(folder.relative_to(ROOT))]
 
 
 COMMANDS = {"demo": demo, "test": test, "package": package, "bench": bench}

@@ -22,11 +22,13 @@ from .export.subjects import Subject, armature_subject, take_subject
 from .generate import steps as generating
 from .lift import steps as lifting
 from .retarget import steps as retargeting
+from .retarget.delivery import Delivery
 from .retarget.keys import keying
 from .runtime import session
 from .runtime.environment import PYTHON_VARIABLE
 from .runtime.jobs import Job, Progress, Steps, run_to_end
 from .runtime.location import user_folder
+from .scene import root_motion
 from .scene.curves import Thinning
 from .scene.footage import facts_of
 from .sources.steps import Source, read_motions
@@ -119,6 +121,8 @@ def _add_target(parser: argparse.ArgumentParser, required: bool) -> None:
     parser.add_argument("--blend", type=Path, required=required, help="the scene to work in; an empty one without it")
     parser.add_argument("--target", required=required, help="name of the armature object in it that is to move")
     parser.add_argument("--preset", help="name of a rig preset; the bones are detected without it")
+    parser.add_argument("--contacts", choices=("auto", "always", "never", "grounding"), default="auto", help="how feet are kept on the floor")
+    parser.add_argument("--root-motion", choices=root_motion.MODES, default=root_motion.HIPS, help="what gets the way over the ground")
     keys = parser.add_argument_group("keys on the target")
     keys.add_argument("--controls", choices=("fk", "ik-feet", "ik"), default="fk", help="which controls of a generated Rigify human get the keys")
     keys.add_argument("--layer", choices=("new", "nla", "bake"), default="new",
@@ -174,15 +178,17 @@ def _lift(arguments: argparse.Namespace) -> None:
     _write_takes(arguments, _run("Lifting", lifting.lift(session.backend(arguments.python), wish, target)), target)
 
 
-def _write_takes(arguments: argparse.Namespace, names: list[str], target: retargeting.Target | None) -> None:
+def _write_takes(arguments: argparse.Namespace, delivery: Delivery, target: retargeting.Target | None) -> None:
     scene = bpy.context.scene
-    for name in names:
+    for remark in delivery.remarks:
+        print(remark, file=sys.stderr)
+    for name in delivery.names:
         take = scene.kinelift_takes[name]
         stem = Path(take.motion_file).stem
         if "npz" in arguments.formats:
             _keep(take.motion_file, arguments.out / f"{stem}.npz")
         _write_all(arguments, stem, take_subject(scene, scene.kinelift_takes.find(name)))
-    first = Path(scene.kinelift_takes[names[0]].motion_file).stem
+    first = Path(scene.kinelift_takes[delivery.names[0]].motion_file).stem
     _write_target(arguments, target, first)
 
 
@@ -191,9 +197,9 @@ def _retarget(arguments: argparse.Namespace) -> None:
     target = _target(arguments)
     stem = arguments.motion.stem
     motions, notes = _run("Reading", read_motions(Source(arguments.motion, arguments.scale), arguments.python))
-    for note in notes:
+    found = _run("Retargeting", retargeting.retarget(session.backend(arguments.python), motions[0], target, stem))
+    for note in (*notes, found.remark):
         print(f"note: {note}", file=sys.stderr)
-    _run("Retargeting", retargeting.retarget(session.backend(arguments.python), motions[0], target, stem))
     if "npz" in arguments.formats:
         _keep(target.file.parent / "fit.npz", arguments.out / f"{stem}_{target.name}_fit.npz")
     _write_target(arguments, target, stem)
@@ -229,7 +235,7 @@ def _armature(scene: bpy.types.Scene, name: str) -> bpy.types.Object:
 def _target(arguments: argparse.Namespace) -> retargeting.Target:
     thinning = Thinning(arguments.thin[0], arguments.thin[1] / 1000, not arguments.straight) if arguments.thin else None
     wish = keying(arguments.controls.upper().replace("-", "_"), arguments.layer.upper(), arguments.start, thinning, arguments.object, not arguments.no_holds)
-    target = retargeting.read_target(_armature(bpy.context.scene, arguments.target), arguments.preset, wish)
+    target = retargeting.read_target(_armature(bpy.context.scene, arguments.target), arguments.preset, wish, arguments.contacts, arguments.root_motion)
     for note in target.notes:
         print(f"note: {note}", file=sys.stderr)
     return target

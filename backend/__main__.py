@@ -29,7 +29,7 @@ COMMANDS = {
     "evaluate": ("backend.evaluation.evaluate", "print the tables of the papers for a pack"),
     "import-mas": ("backend.packs.import_mas", "make a pack from an official MAS checkpoint"),
     "import-mvlift": ("backend.packs.import_mvlift", "make a pack from official MVLift checkpoints"),
-    "bench": ("backend.evaluation.bench", "measure what sampler and lift cost against the papers' programs"),
+    "bench": ("backend.evaluation.bench", "measure what sampler and lift cost against the papers' programs, or how motions sit on rigs"),
 }
 
 

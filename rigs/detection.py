@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import dist
 
 from .biped import Body, find_biped
 from .bones import Bones
 from .limbs import ARM, LEG
 from .naming import Hint, hints
-from .presets import Mapping, Preset, load_preset, numbered, preset_names
+from .presets import FRONT_LIMB, Mapping, Preset, load_preset, numbered, preset_names
 
 PRESET, BOTH, NAME, DISPUTED = 1.0, 0.95, 0.75, 0.4
 """Certainty of a bone that a preset names, that name and place agree on, that only its name tells, and on which they differ."""
@@ -62,7 +63,8 @@ def _by_preset(bones: Bones, own: list[Preset]) -> Mapping | None:
     then the one that expects least."""
     shipped = [load_preset(name) for name in preset_names()]
     fitting = [(preset, mapping) for preset in own + shipped
-               if (mapping := preset.on(bones.names)) is not None and (mapping.switches or hangs_together(bones, mapping))]
+               if (mapping := preset.on(bones.names)) is not None and (mapping.switches or hangs_together(bones, mapping))
+               and _has_forearms(bones, preset, mapping)]
     best = max(fitting, default=None, key=lambda entry: (entry[0] in own, bool(entry[1].switches), len(entry[1].roles), -len(entry[0].roles)))
     return None if best is None else best[1]
 
@@ -73,6 +75,17 @@ def hangs_together(bones: Bones, mapping: Mapping) -> bool:
     at = {role: number[bone] for role, bone in mapping.bones.items()}
     return all(bones.carries(at[above], at[below]) for above, below in _links(at)) and not any(
         bones.carries(at[neck], at[arm]) for neck in at if neck.startswith("neck.") for arm in ("upper_arm.L", "upper_arm.R") if arm in at)
+
+
+def _has_forearms(bones: Bones, preset: Preset, mapping: Mapping) -> bool:
+    """Whether the forearm is as long, beside the front limb, as the preset says."""
+    if preset.forearm is None:
+        return True
+    place = dict(zip(bones.names, bones.heads, strict=True))
+    limb = [place[mapping.bones[f"{part}.L"]] for part in FRONT_LIMB[1:] if f"{part}.L" in mapping.bones]
+    forearm = dist(*(place[mapping.bones[f"{part}.L"]] for part in ("forearm", "metacarpus")))
+    least, most = preset.forearm
+    return least <= forearm / max(sum(dist(a, b) for a, b in pairwise(limb)), 1e-12) <= most
 
 
 def _links(roles: Iterable[str]) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ import random
 
 import bpy
 
-from ..retarget.steps import read_target
 from ..runtime import session
 from ..runtime.operator import JobOperator
 from ..runtime.packs import refresh_all
@@ -24,11 +23,11 @@ class KINELIFT_OT_generate(JobOperator, bpy.types.Operator):
     def steps(self, context):
         scene = context.scene
         backend, wish = session.backend(), scene.kinelift_generate.wish()
-        retarget = scene.kinelift_retarget
-        target = read_target(retarget.target, retarget.preset_name, scene.kinelift_keys.keying()) if retarget.target is not None else None
-        names = yield from steps.generate(backend, wish, target)
+        target = scene.kinelift_retarget.read_target()
+        made = yield from steps.generate(backend, wish, target)
         takes.play(bpy.context)
-        return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there{f'; on {target.name}' if target else ''}"
+        said = f"{', '.join(made.names)} {'is' if len(made.names) == 1 else 'are'} there{f'; on {target.name}' if target else ''}"
+        return ". ".join([said, *made.remarks])
 
 
 class KINELIFT_OT_new_seed(bpy.types.Operator):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...backend.service.protocol import GenerateParams
-from ..retarget.delivery import deliver
+from ..retarget.delivery import Delivery, deliver
 from ..retarget.steps import Target
 from ..runtime.jobs import Steps
 from ..runtime.location import new_job_folder
@@ -27,8 +27,8 @@ class Wish:
     device: str = "auto"
 
 
-def generate(backend: BackendProcess, wish: Wish, target: Target | None) -> Steps[list[str]]:
-    """The names of the new takes; see `deliver`."""
+def generate(backend: BackendProcess, wish: Wish, target: Target | None) -> Steps[Delivery]:
+    """The new takes; see `deliver`."""
     return (yield from deliver(backend, sample(backend, wish),
                                lambda scene, motion, number: takes.add_take(scene, motion, wish.pack, wish.seed + number), target))
 

@@ -7,7 +7,6 @@ import bpy
 from bpy.props import CollectionProperty, StringProperty
 
 from ...backend.errors import KineliftError
-from ..retarget.steps import read_target
 from ..runtime import session
 from ..runtime.jobs import Steps
 from ..runtime.operator import JobOperator
@@ -93,9 +92,9 @@ class KINELIFT_OT_lift(JobOperator, bpy.types.Operator):
     def steps(self, context):
         scene = context.scene
         backend, wish = session.backend(), scene.kinelift_lift.wish()
-        retarget = scene.kinelift_retarget
-        target = read_target(retarget.target, retarget.preset_name) if retarget.target is not None else None
-        names = yield from in_the_panel(steps.lift(backend, wish, target))
+        target = scene.kinelift_retarget.read_target()
+        made = yield from in_the_panel(steps.lift(backend, wish, target))
+        names = made.names
         takes.play(bpy.context)
         on = f", {'and' if len(names) == 1 else names[0]} on {target.name}" if target else ""
         said = [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there{on}"]
@@ -103,7 +102,7 @@ class KINELIFT_OT_lift(JobOperator, bpy.types.Operator):
         if camera is not None:
             look_through(bpy.context)
             said.append(f"The scene's camera is {camera.name} now, and it renders {' x '.join(map(str, wish.reading.image_size))}")
-        return ". ".join([*said, *(target.notes if target else ())])
+        return ". ".join([*said, *made.remarks, *(target.notes if target else ())])
 
 
 class KINELIFT_OT_choose_tracks(bpy.types.Operator):

@@ -10,7 +10,7 @@ import bpy
 
 from ...backend.motion.motion3d import Motion3D
 from ...backend.service.protocol import LiftParams, PosesParams
-from ..retarget.delivery import deliver
+from ..retarget.delivery import Delivery, deliver
 from ..retarget.steps import Target
 from ..runtime.jobs import Steps, part
 from ..runtime.location import new_job_folder
@@ -66,8 +66,8 @@ def read(backend: BackendProcess, reading: Reading, skeleton: str = "", tracks: 
     return (yield from backend.run(params))
 
 
-def lift(backend: BackendProcess, wish: Wish, target: Target | None) -> Steps[list[str]]:
-    """The names of the new takes, one a track; see `deliver`. All of them share one camera, which is made for the first."""
+def lift(backend: BackendProcess, wish: Wish, target: Target | None) -> Steps[Delivery]:
+    """The new takes, one a track; see `deliver`. All of them share one camera, which is made for the first."""
     cameras: list[bpy.types.Object] = []
 
     def add(scene: bpy.types.Scene, path: Path, number: int) -> takes.KineliftTake:

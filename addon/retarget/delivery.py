@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -21,14 +22,22 @@ Add = Callable[[bpy.types.Scene, Path, int], takes.KineliftTake]
 """Adds a motion file, the n-th, to the scene as a take."""
 
 
-def deliver(backend: BackendProcess, making: Steps[list[Path]], add: Add, target: Target | None) -> Steps[list[str]]:
-    """The names of the new takes; the first is shown, or is on the target. When only the fit fails, the takes are
-    there all the same and the KineliftError says so."""
+@dataclass(frozen=True)
+class Delivery:
+    """The names of new takes, and sentences without a full stop on how the first sits on the target."""
+
+    names: list[str]
+    remarks: tuple[str, ...]
+
+
+def deliver(backend: BackendProcess, making: Steps[list[Path]], add: Add, target: Target | None) -> Steps[Delivery]:
+    """The new takes; the first is shown, or is on the target. When only the fit fails, the takes are there all the same and the
+    KineliftError says so."""
     motions = yield from part(making, 0.0, 1.0 if target is None else MAKING_SHARE)
-    fit_file, failure = None, None
+    found, failure = None, None
     if target is not None:
         try:
-            fit_file = yield from part(steps.fit(backend, motions[0], target), MAKING_SHARE, 1.0)
+            found = yield from part(steps.fit(backend, motions[0], target), MAKING_SHARE, 1.0)
         except KineliftError as error:
             failure = error
     scene = bpy.context.scene
@@ -40,8 +49,8 @@ def deliver(backend: BackendProcess, making: Steps[list[Path]], add: Add, target
     if failure is not None:
         raise KineliftError(f"the motion is there as a take, but not on {target.name}: {failure.message}", failure.remedy,
                             failure.place, failure.code)
-    if fit_file is not None:
-        steps.key_fit(fit_file, target, names[0], scene)
+    if found is not None:
+        steps.key_fit(found.file, target, names[0], scene)
         takes.show_take(scene, None)
         takes.frame_take(scene, first, target.keying.start)
-    return names
+    return Delivery(names, () if found is None else (found.remark,))

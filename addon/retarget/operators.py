@@ -30,17 +30,16 @@ class KINELIFT_OT_apply_take(JobOperator, bpy.types.Operator):
     def steps(self, context):
         scene = context.scene
         take = takes.get_take(scene, scene.kinelift_take_index if self.index < 0 else self.index)
-        settings = scene.kinelift_retarget
-        target = steps.read_target(settings.target, settings.preset_name, scene.kinelift_keys.keying())
+        target = scene.kinelift_retarget.read_target()
         name, motion_file = take.name, take.motion_file
-        armature = yield from steps.retarget(session.backend(), motion_file, target, name)
+        found = yield from steps.retarget(session.backend(), motion_file, target, name)
         scene = bpy.context.scene
         takes.show_take(scene, None)
         take = scene.kinelift_takes.get(name)
         if take is not None:
             takes.frame_take(scene, take, target.keying.start)
         takes.play(bpy.context)
-        return ". ".join([f"{name} is on {armature.name}", *target.notes])
+        return ". ".join([f"{name} is on {target.name}", found.remark, *target.notes])
 
 
 class KINELIFT_OT_play_take(bpy.types.Operator):

@@ -61,6 +61,20 @@ class KINELIFT_PT_retarget(SidebarPanel, bpy.types.Panel):
             layout.label(text=f"{count} doubtful {'entry' if count == 1 else 'entries'} in Bones", icon="ERROR")
 
 
+class KINELIFT_PT_retarget_advanced(SidebarPanel, bpy.types.Panel):
+    bl_label = "Advanced"
+    bl_idname = "KINELIFT_PT_retarget_advanced"
+    bl_parent_id = "KINELIFT_PT_retarget"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.layout, context.scene.kinelift_retarget
+        split_properties(layout)
+        layout.enabled = not board.is_busy
+        layout.prop(settings, "contacts")
+        layout.prop(settings, "root_motion")
+
+
 class KINELIFT_UL_bones(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         split = layout.split(factor=0.35)
@@ -108,4 +122,4 @@ def _title(role: str) -> str:
 
 
 register, unregister = bpy.utils.register_classes_factory((
-    KINELIFT_UL_takes, KINELIFT_PT_takes, KINELIFT_PT_retarget, KINELIFT_UL_bones, KINELIFT_PT_bones))
+    KINELIFT_UL_takes, KINELIFT_PT_takes, KINELIFT_PT_retarget, KINELIFT_PT_retarget_advanced, KINELIFT_UL_bones, KINELIFT_PT_bones))

@@ -7,8 +7,21 @@ from bpy.props import CollectionProperty, EnumProperty, FloatProperty, IntProper
 
 from ...rigs import load_preset, preset_names
 from .mappings import own_presets
+from .steps import Target, read_target
 
 AUTOMATIC = "AUTOMATIC"
+CONTACTS = (
+    ("AUTO", "Auto", "Feet that stand, by their height and speed, keep their place on the floor; lifted feet are left alone"),
+    ("ALWAYS", "Always", "Every foot that is low keeps its place, also one that slides"),
+    ("NEVER", "Never", "Feet go where the motion has them"),
+    ("GROUNDING", "Grounding", "Feet are brought to the height of the floor, and may slide there"),
+)
+ROOT_MOTION = (
+    ("HIPS", "Hips", "The hips carry the character over the ground"),
+    ("ROOT_BONE", "Root Bone", "A bone above the hips goes over the ground, and the hips move on it"),
+    ("OBJECT", "Object", "The armature object goes over the ground, and the hips move on it"),
+    ("IN_PLACE", "In Place", "The character stays where it stands"),
+)
 OURS = {"LIBRARY_OVERRIDABLE"}
 LISTED = {"LIBRARY_OVERRIDABLE", "USE_INSERTION"}
 """What a library override may change, so that an overridden armature keeps its mapping in the file."""
@@ -39,11 +52,19 @@ class KineliftRetarget(bpy.types.PropertyGroup):
     target: PointerProperty(name="Target", description="The armature that is to move. Its earlier Actions stay in the file",
                             type=bpy.types.Object, poll=can_be_target)
     preset: EnumProperty(name="Rig", description="Which bones of the armature play which part", items=_preset_items)
+    contacts: EnumProperty(name="Contacts", description="How feet are kept on the floor", items=CONTACTS)
+    root_motion: EnumProperty(name="Root Motion", description="What gets the keys of the way over the ground", items=ROOT_MOTION)
 
     @property
     def preset_name(self) -> str | None:
         """The chosen preset; None for the automatic choice."""
         return None if self.preset in ("", AUTOMATIC) else self.preset
+
+    def read_target(self) -> Target | None:
+        """The target with all that is set for it, read for a fit; None without one. Raises KineliftError."""
+        if self.target is None:
+            return None
+        return read_target(self.target, self.preset_name, self.id_data.kinelift_keys.keying(), self.contacts.lower(), self.root_motion.lower())
 
 
 def _take_the_users_word(self, context) -> None:

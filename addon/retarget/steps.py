@@ -17,9 +17,10 @@ from ..runtime.location import new_job_folder
 from ..runtime.process import BackendProcess
 from ..scene import objects, takes
 from ..scene.armatures import describe, write_armature_file
-from ..scene.controls import limbs_with_ik
+from ..scene.controls import controls_of, limbs_with_ik, switches_for
 from ..scene.empties import find_empty, radius_of
 from ..scene.keying import Keyed, Manner, apply_fit, resample, resample_rotations, resample_states, scene_fps
+from ..scene.root_motion import HIPS, find_mover
 from .mappings import mapping_of, remark
 
 
@@ -36,38 +37,60 @@ class Keying:
 
 @dataclass(frozen=True)
 class Target:
-    """An armature object by name, its mapping, what can't be keyed on it, what the backend needs to know of it, and how it is keyed."""
+    """An armature object by name, its mapping, what can't be keyed on it, what the backend needs to know of it, how it is keyed, how feet are
+    kept on the floor and what travels (see `FitParams` and `scene.root_motion`)."""
 
     name: str
     mapping: Mapping
     notes: tuple[str, ...]
     file: Path
     keying: Keying = Keying()
+    contacts: str = "auto"
+    root_motion: str = HIPS
 
     def first_frame(self, scene: bpy.types.Scene, take: str) -> int:
         """The scene's frame at which the motion of the take of that name begins."""
         return takes.start_of(scene, take) if self.keying.start is None else self.keying.start
 
 
-def read_target(armature: bpy.types.Object, preset: str | None, keying: Keying | None = None) -> Target:
+def read_target(armature: bpy.types.Object, preset: str | None, keying: Keying | None = None, contacts: str = "auto",
+                root_motion: str = HIPS) -> Target:
     """Writes the armature file. Raises KineliftError when the armature can't be a target: before any long work."""
     keying = keying or Keying()
     if keying.object_name:
         objects.refuse_unfit(_object(bpy.context.scene, keying.object_name), armature)
     mapping = mapping_of(armature, preset)
     description = describe(armature, mapping)
+    limbs = limbs_with_ik(armature, description.mapping, keying.manner.ik)
+    find_mover(armature, [*description.bone_names, *controls_of(armature, limbs)], description.bone_names[0],
+               switches_for(description.mapping, limbs), root_motion)
     notes = description.notes
-    if keying.manner.ik and not limbs_with_ik(armature, description.mapping, keying.manner.ik):
+    if keying.manner.ik and not limbs:
         notes += ("No IK controls are known for this rig: its own bones get the keys",)
     remark(armature, notes)
     file = write_armature_file(new_job_folder("fit") / "armature.npz", description)
-    return Target(armature.name, description.mapping, notes, file, keying)
+    return Target(armature.name, description.mapping, notes, file, keying, contacts, root_motion)
 
 
-def fit(backend: BackendProcess, motion_file: Path | str, target: Target) -> Steps[Path]:
-    """Fits a motion to a target; the fit file."""
-    params = FitParams(job_dir=str(target.file.parent), motion=str(motion_file), armature=str(target.file))
-    return Path((yield from backend.run(params))["fit"])
+@dataclass(frozen=True)
+class Fit:
+    """A fit file, and how fast standing feet slide in it and in the motion, metres a second."""
+
+    file: Path
+    skate: float
+    source_skate: float
+
+    @property
+    def remark(self) -> str:
+        """A sentence without a full stop."""
+        return f"Standing feet slide {100 * self.skate:.1f} cm/s, {100 * self.source_skate:.1f} in the take"
+
+
+def fit(backend: BackendProcess, motion_file: Path | str, target: Target) -> Steps[Fit]:
+    """Fits a motion to a target."""
+    params = FitParams(job_dir=str(target.file.parent), motion=str(motion_file), armature=str(target.file), contacts=target.contacts)
+    result = yield from backend.run(params)
+    return Fit(Path(result["fit"]), result["skate"], result["source_skate"])
 
 
 def key_fit(fit_file: Path, target: Target, action_name: str, scene: bpy.types.Scene) -> bpy.types.Object:
@@ -79,7 +102,7 @@ def key_fit(fit_file: Path, target: Target, action_name: str, scene: bpy.types.S
                             code="no-target")
     fit = read_npz(fit_file, "fit file", "Fit the motion again", "bad-fit", needed=("object_names", "object_positions", "fps", "scale"))
     start = target.first_frame(scene, action_name)
-    keyed = apply_fit(armature, fit_file, action_name, target.mapping, start, target.keying.manner)
+    keyed = apply_fit(armature, fit_file, action_name, target.mapping, start, target.keying.manner, target.root_motion)
     _key_objects(fit, armature, target, action_name, keyed, scene)
     takes.film(scene, action_name, float(fit["scale"]))
     scene.frame_set(scene.frame_current)
@@ -89,7 +112,7 @@ def key_fit(fit_file: Path, target: Target, action_name: str, scene: bpy.types.S
 def _key_objects(fit: dict[str, np.ndarray], armature: bpy.types.Object, target: Target, action_name: str, keyed: Keyed, scene: bpy.types.Scene) -> None:
     fps, new_fps, keying = float(fit["fps"]), scene_fps(scene), target.keying
     count = fit["object_positions"].shape[1]
-    positions = resample(fit["object_positions"].astype(float), fps, new_fps)
+    positions = resample(fit["object_positions"].astype(float), fps, new_fps) - keyed.left_out[:, None]
     holders = np.full(positions.shape[:2], "")
     if keying.holds and "object_holders" in fit:
         holders = resample_states(fit["object_holders"], fps, new_fps)
@@ -115,7 +138,8 @@ def _object(scene: bpy.types.Scene, name: str) -> bpy.types.Object:
     return item
 
 
-def retarget(backend: BackendProcess, motion_file: Path | str, target: Target, action_name: str) -> Steps[bpy.types.Object]:
+def retarget(backend: BackendProcess, motion_file: Path | str, target: Target, action_name: str) -> Steps[Fit]:
     """The whole way for one motion file."""
-    fit_file = yield from fit(backend, motion_file, target)
-    return key_fit(fit_file, target, action_name, bpy.context.scene)
+    found = yield from fit(backend, motion_file, target)
+    key_fit(found.file, target, action_name, bpy.context.scene)
+    return found

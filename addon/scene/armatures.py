@@ -11,7 +11,8 @@ import numpy as np
 from ...backend.errors import KineliftError
 from ...backend.motion.files import write_npz
 from ...rigs import Bones, Mapping, detect
-from ...rigs.presets import NEEDED
+from ...rigs.presets import NEEDED, above
+from .home import way_from_home
 from .limits import limitations
 from .probing import Carriers, causes_on, find_carriers
 
@@ -88,11 +89,12 @@ def checked_mapping(armature: bpy.types.Object, mapping: Mapping | None = None) 
 def carriers_of(armature: bpy.types.Object, mapping: Mapping) -> Carriers:
     """How the mapped bones hang together in this armature; those that don't follow their channels and aren't needed are left out."""
     needed = {mapping.bones[role] for role in NEEDED[mapping.kind]}
-    return find_carriers(armature, list(mapping.roles), mapping.bones["pelvis"], mapping.switches, set(mapping.roles) - needed)
+    before = {name: mapping.bones[limb] for name, role in mapping.roles.items() if (limb := above(role, mapping.bones, mapping.kind))}
+    return find_carriers(armature, list(mapping.roles), mapping.bones["pelvis"], mapping.switches, set(mapping.roles) - needed, before)
 
 
 def placement(armature: bpy.types.Object) -> Placement:
-    """The object's place in the world. Raises KineliftError when its scale bends lengths or mirrors."""
+    """The object's place in the world, without the ground path that it may carry. Raises KineliftError when its scale bends lengths or mirrors."""
     matrix = np.array(armature.matrix_world, float)
     scales = np.linalg.norm(matrix[:3, :3], axis=0)
     turn = matrix[:3, :3] / np.maximum(scales, 1e-12)
@@ -101,7 +103,7 @@ def placement(armature: bpy.types.Object) -> Placement:
         raise KineliftError("the armature object is scaled differently along its axes, or mirrored",
                             "Apply its scale (Object > Apply > Scale)", armature.name, "uneven-scale")
     left, _, right = np.linalg.svd(turn)
-    return Placement(left @ right, float(scales.mean()), matrix[:3, 3])
+    return Placement(left @ right, float(scales.mean()), matrix[:3, 3] - way_from_home(armature))
 
 
 def describe(armature: bpy.types.Object, mapping: Mapping | None = None) -> Description:

@@ -40,6 +40,11 @@ def limbs_with_ik(armature: bpy.types.Object, mapping: Mapping, wanted: frozense
             and set(limb.bones) <= set(there)]
 
 
+def controls_of(armature: bpy.types.Object, limbs: Sequence[IkLimb]) -> list[str]:
+    """The controls that get keys for these limbs."""
+    return [name for limb in limbs for name in (limb.control, limb.pole, *turned_controls(armature, limb).values())]
+
+
 def switches_for(mapping: Mapping, limbs: Sequence[IkLimb]) -> tuple[Switch, ...]:
     """The mapping's switches as they have to be when these limbs are driven by IK."""
     values = {(switch.bone, switch.property): switch for switch in mapping.switches}
@@ -51,7 +56,7 @@ def switches_for(mapping: Mapping, limbs: Sequence[IkLimb]) -> tuple[Switch, ...
 def find_seats(armature: bpy.types.Object, carriers: Carriers, limbs: Sequence[IkLimb], switches: Sequence[Switch]) -> Seats:
     """Probes what carries the controls of limbs, as `probing` does it for mapped bones. Raises KineliftError for a control that follows
     something else, such as a limb's own result."""
-    controls = [name for limb in limbs for name in (limb.control, limb.pole, *turned_controls(armature, limb).values())]
+    controls = controls_of(armature, limbs)
     neutral = [name for limb in limbs for name in limb.neutral if name in armature.pose.bones]
     names = [*carriers.names, *controls]
     still = np.tile(np.eye(4), (len(neutral), 1, 1))

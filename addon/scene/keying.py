@@ -15,11 +15,13 @@ from ...backend.errors import KineliftError
 from ...backend.motion.files import read_npz
 from ...rigs import Mapping
 from .armatures import Placement, carriers_of, checked_mapping, placement, quaternions
-from .controls import control_bases, find_seats, limbs_with_ik, switches_for, turned_controls
+from .controls import control_bases, controls_of, find_seats, limbs_with_ik, switches_for, turned_controls
 from .curves import Channel, Thinning, sampled, switched
+from .home import go_home, homes, keep_home
 from .layers import NEW, played_paths, put, remember
 from .limits import free_components, held
 from .probing import Carriers, path_of, present, set_switches
+from .root_motion import HIPS, find_mover, hold_at_home, way_channels
 
 
 @dataclass(frozen=True)
@@ -37,21 +39,21 @@ EVERY_FRAME = Manner()
 
 @dataclass(frozen=True)
 class Keyed:
-    """What was keyed: its Action, and where the mapped bones [T,N,4,4] are in every frame of the scene, in the world without scale, by name."""
+    """What was keyed: its Action; where the mapped bones [T,4,4] are in every frame of the scene, in the world without scale, by name; and
+    left_out [T,3], what of the fit's way over the ground is not in them."""
 
     action: bpy.types.Action
     bones: dict[str, np.ndarray]
+    left_out: np.ndarray
 
 
 def key_channels(id_data: bpy.types.ID, action_name: str, channels: dict[Channel, np.ndarray], frame_start: float = 1.0,
-                 manner: Manner = EVERY_FRAME, switches: dict[Channel, np.ndarray] | None = None, breaks: Iterable[int] = (),
-                 unit: float = 1.0) -> bpy.types.Action:
+                 manner: Manner = EVERY_FRAME, switches: dict[Channel, np.ndarray] | None = None, breaks: Iterable[int] = ()) -> bpy.types.Action:
     """Keys values [T] of channels on a data-block, from `frame_start`, in the given manner; of `switches` [T] only where they change.
 
-    `breaks` are frames at which something new begins, `unit` the metres of 1 in location channels. Raises KineliftError when the
-    data-block is linked or being tweaked in the NLA.
+    `breaks` are frames at which something new begins. Raises KineliftError when the data-block is linked or being tweaked in the NLA.
     """
-    keys = sampled(channels, breaks, manner.thinning, unit) | switched(switches or {})
+    keys = sampled(channels, breaks, manner.thinning) | switched(switches or {})
     return put(id_data, action_name, keys, frame_start, manner.layer)
 
 
@@ -61,12 +63,13 @@ def scene_fps(scene: bpy.types.Scene) -> float:
 
 
 def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str, mapping: Mapping | None = None,
-              frame_start: float = 1.0, manner: Manner = EVERY_FRAME) -> Keyed:
+              frame_start: float = 1.0, manner: Manner = EVERY_FRAME, root_motion: str = HIPS) -> Keyed:
     """Keys a fit file on an armature object at the rate of the scene.
 
-    Only the mapped bones get curves, or the IK controls of their limbs: rotations in their own rotation mode, the root and IK controls also a
-    location, but no channel that is locked; the switches of the mapping are set and keyed once. The armature must be the one the fit was
-    made for. Raises KineliftError.
+    Only the mapped bones get curves, or the IK controls of their limbs: rotations in their own rotation mode, the root, feet that nothing
+    carries and IK controls also a location, but no channel that is locked; and, with another `root_motion` of `root_motion.MODES` than
+    hips, what it names. The switches of the mapping are set and keyed once. The armature must be the one the fit was made for. Raises
+    KineliftError.
     """
     path = Path(fit_path)
     fit = _read_fit(path)
@@ -77,22 +80,21 @@ def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str
                             str(path), "wrong-fit")
     place = placement(armature)
     carriers = carriers_of(armature, mapping)
+    limbs = limbs_with_ik(armature, mapping, manner.ik)
+    switches = switches_for(mapping, limbs)
+    mover = find_mover(armature, [*carriers.names, *controls_of(armature, limbs)], carriers.names[0], switches, root_motion)
     order = [names.index(name) for name in carriers.names]
     fps = scene_fps(bpy.context.scene)
     rotations = resample_rotations(fit["rotations"][:, order].astype(float), float(fit["fps"]), fps)
     root = resample(fit["root_positions"].astype(float), float(fit["fps"]), fps)
+    way = np.zeros_like(root) if root_motion == HIPS else resample(_ground_path(fit, path), float(fit["fps"]), fps)
 
-    turns = basis_turns(carriers, place, rotations, [armature.pose.bones[name] for name in carriers.names])
-    location = basis_location(carriers, place, root)
-    root_bone = armature.pose.bones[carriers.names[0]]
-    for axis, is_locked in enumerate(root_bone.lock_location):
-        if is_locked:
-            location[:, axis] = root_bone.location[axis]
-    posed = posed_bones(carriers, turns, location)
+    bones = [armature.pose.bones[name] for name in carriers.names]
+    turns = basis_turns(carriers, place, rotations, bones)
+    locations = basis_locations(carriers, head_places(carriers, place, rotations, root - way), bones)
+    posed = posed_bones(carriers, turns, locations)
 
-    limbs = limbs_with_ik(armature, mapping, manner.ik)
-    switches = switches_for(mapping, limbs)
-    bases = dict(zip(carriers.names, bases_from(turns, location), strict=True))
+    bases = dict(zip(carriers.names, bases_from(turns, locations), strict=True))
     if limbs:
         seats = find_seats(armature, carriers, limbs, switches)
         by_role = mapping.bones
@@ -101,13 +103,21 @@ def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str
                 bases.pop(by_role.get(role), None)
             bases |= {name: np.eye(4)[None] for name in limb.neutral if name in armature.pose.bones}
         bases |= control_bases(armature, mapping, limbs, seats, posed)
-    moving = {carriers.names[0], *(name for limb in limbs for name in limb.bones)}
+    moving = {*(carriers.names[number] for number in locations), *(name for limb in limbs for name in limb.bones)}
     channels = _bone_channels(armature, bases, moving, len(turns))
-    channels |= _neutral_channels(armature, bases, channels, len(turns)) if manner.layer != NEW else {}
+    channels |= _neutral_channels(armature, bases, channels, len(turns), manner.layer)
     flips = {(path_of(armature, switch), 0, switch.bone): np.full(len(turns), switch.value) for switch in present(armature, switches)}
-    remember(armature, [channel[0] for channel in flips])
+    keys = sampled(channels, (), manner.thinning, place.scale) | switched(flips)
+    keys |= sampled(way_channels(armature, mover, way, manner.layer), (), manner.thinning, mover.unit if mover is not None else 1.0)
+    before = homes(armature)
 
-    action = key_channels(armature, action_name, channels, frame_start, manner, flips, unit=place.scale)
+    remember(armature, [channel[0] for channel in flips])
+    if mover is not None:
+        hold_at_home(armature, mover, action_name, frame_start, manner.layer)
+    action = put(armature, action_name, keys, frame_start, manner.layer)
+    go_home(armature, before)
+    if mover is not None:
+        keep_home(armature, mover.data_path, mover.home)
     for name in bases:
         bone = armature.pose.bones[name]
         bone.location = [value if name in moving and is_locked else 0.0 for value, is_locked in zip(bone.location, bone.lock_location, strict=True)]
@@ -116,7 +126,17 @@ def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str
             bone.matrix_basis.identity()
     set_switches(armature, switches)
     bpy.context.scene.frame_set(bpy.context.scene.frame_current)
-    return Keyed(action, {name: place.matrices_to_world(posed[:, number]) for number, name in enumerate(carriers.names)})
+    world = place.matrices_to_world(posed)
+    if mover is not None:
+        world[..., :3, 3] += way[:, None]
+    return Keyed(action, {name: world[:, number] for number, name in enumerate(carriers.names)}, way if mover is None else np.zeros_like(way))
+
+
+def _ground_path(fit: dict[str, np.ndarray], place: Path) -> np.ndarray:
+    """The way over the ground [T,3] of a fit file's arrays. Raises KineliftError naming `place` where it has none."""
+    if "ground_path" not in fit or fit["ground_path"].shape != fit["root_positions"].shape:
+        raise KineliftError("the fit does not tell the way over the ground", "Fit the motion again", str(place), "bad-fit")
+    return fit["ground_path"].astype(float)
 
 
 def _bone_channels(armature: bpy.types.Object, bases: dict[str, np.ndarray], moving: set[str], frames: int) -> dict[Channel, np.ndarray]:
@@ -133,9 +153,9 @@ def _bone_channels(armature: bpy.types.Object, bases: dict[str, np.ndarray], mov
 
 
 def _neutral_channels(armature: bpy.types.Object, names: Iterable[str], channels: dict[Channel, np.ndarray],
-                      frames: int) -> dict[Channel, np.ndarray]:
-    """What the user's own curves give bones beside the motion's channels, such as a scale, and what a motion needs there instead."""
-    played, ours = played_paths(armature), {channel[:2] for channel in channels}
+                      frames: int, layer: str) -> dict[Channel, np.ndarray]:
+    """What the user's own curves give bones beside the motion's channels, such as a scale, and what a motion on a layer needs there instead."""
+    played, ours = played_paths(armature, layer), {channel[:2] for channel in channels}
     result = {}
     for name in names:
         bone = armature.pose.bones[name]
@@ -161,28 +181,44 @@ def basis_turns(carriers: Carriers, place: Placement, rotations: np.ndarray, bon
     return continuous(turns)
 
 
-def basis_location(carriers: Carriers, place: Placement, root: np.ndarray) -> np.ndarray:
-    """World positions [T,3] of the root bone's head -> its location channels [T,3]."""
-    return (place.to_armature(root) - carriers.heads[0]) @ np.linalg.inv(carriers.root_axes).T
+def head_places(carriers: Carriers, place: Placement, rotations: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """World rotations [T,N,4] of the bones and positions [T,3] of the root bone's head -> heads [T,N,3] in armature space."""
+    away = place.turn.T @ matrices(rotations) @ np.swapaxes(carriers.turns, -1, -2)
+    heads = np.empty((*rotations.shape[:2], 3))
+    heads[:, 0] = place.to_armature(root)
+    for number, carrier in enumerate(carriers.place_carriers[1:], 1):
+        heads[:, number] = heads[:, carrier] + away[:, carrier] @ (carriers.heads[number] - carriers.heads[carrier])
+    return heads
 
 
-def bases_from(turns: np.ndarray, location: np.ndarray) -> np.ndarray:
-    """Quaternions [T,N,4] and the root's location [T,3], channels of bones -> bases [N,T,4,4]."""
+def basis_locations(carriers: Carriers, heads: np.ndarray, bones: Sequence[bpy.types.PoseBone]) -> dict[int, np.ndarray]:
+    """Heads [T,N,3] of the bones, in the order of `carriers` -> location channels [T,3] of those that have some, by number; where they are
+    locked, what the bone has now."""
+    result = {}
+    for number, axes in carriers.axes.items():
+        location = (heads[:, number] - carriers.heads[number]) @ np.linalg.inv(axes).T
+        result[number] = np.where(bones[number].lock_location, np.array(bones[number].location), location)
+    return result
+
+
+def bases_from(turns: np.ndarray, locations: dict[int, np.ndarray]) -> np.ndarray:
+    """Quaternions [T,N,4] and locations [T,3] by number, channels of bones -> bases [N,T,4,4]."""
     bases = np.tile(np.eye(4), (turns.shape[1], len(turns), 1, 1))
     bases[:, :, :3, :3] = np.swapaxes(matrices(turns), 0, 1)
-    bases[0, :, :3, 3] = location
+    for number, location in locations.items():
+        bases[number, :, :3, 3] = location
     return bases
 
 
-def posed_bones(carriers: Carriers, turns: np.ndarray, location: np.ndarray) -> np.ndarray:
-    """Channels of the bones, turns [T,N,4] and the root's location [T,3] -> where they are, [T,N,4,4] in armature space."""
+def posed_bones(carriers: Carriers, turns: np.ndarray, locations: dict[int, np.ndarray]) -> np.ndarray:
+    """Channels of the bones, turns [T,N,4] and locations [T,3] by number -> where they are, [T,N,4,4] in armature space."""
     posed = np.tile(np.eye(4), (*turns.shape[:2], 1, 1))
     for number in range(turns.shape[1]):
         above, below = carriers.turn_carriers[number], carriers.place_carriers[number]
         unposed = carriers.turn_offsets[number] if above < 0 else posed[:, above, :3, :3] @ carriers.turn_offsets[number]
         posed[:, number, :3, :3] = unposed @ matrices(turns[:, number])
-        if number == 0:
-            posed[:, 0, :3, 3] = carriers.heads[0] + location @ carriers.root_axes.T
+        if number in locations:
+            posed[:, number, :3, 3] = carriers.heads[number] + locations[number] @ carriers.axes[number].T
         else:
             reach = carriers.turns[below].T @ (carriers.heads[number] - carriers.heads[below])
             posed[:, number, :3, 3] = posed[:, below, :3, 3] + posed[:, below, :3, :3] @ reach

@@ -30,8 +30,9 @@ BEFORE_TAG = "kinelift_before"
 """Custom property of a data-block: the values that its switches had before the first motion, by data path, as JSON."""
 
 
-def put(id_data: bpy.types.ID, name: str, channels: dict[Channel, Keys], start: float, layer: str = NEW) -> bpy.types.Action:
-    """Puts keys on a data-block, the first frame at `start`; returns their Action. Layers:
+def put(id_data: bpy.types.ID, name: str, channels: dict[Channel, Keys], start: float, layer: str = NEW,
+        is_held: bool = False) -> bpy.types.Action:
+    """Puts keys on a data-block, the first frame at `start`; returns their Action. is_held: a strip plays on before and after itself. Layers:
 
     NEW: a new Action, the one before stays in the file. NLA: a new Action as a strip above all others; the Action that played is pushed
     down to a strip of its own. BAKE: into the Action that plays, in place of the keys it has there between the first and the last frame.
@@ -52,28 +53,33 @@ def put(id_data: bpy.types.ID, name: str, channels: dict[Channel, Keys], start: 
         write_keys(curve, keys, start, span)
     if is_new:
         action[MADE_TAG] = True
-    tagged = {tuple(entry) for entry in json.loads(action.get(CURVES_TAG, "[]"))}
-    action[CURVES_TAG] = json.dumps(sorted(tagged | {(data_path, index) for data_path, index, _ in channels}))
+    action[CURVES_TAG] = json.dumps(sorted(_tagged(action) | {(data_path, index) for data_path, index, _ in channels}))
     if layer == NLA:
         ours = compat.playing(id_data)
         compat.push_down(id_data, before, is_top=False)
-        compat.push_down(id_data, ours, is_top=True)
+        compat.push_down(id_data, ours, is_top=not is_held)
     return action
 
 
-def played_paths(id_data: bpy.types.ID) -> set[tuple[str, int]]:
-    """Data path and index of all curves that play on a data-block, in its Action or in strips."""
-    return {(curve.data_path, curve.array_index) for action in actions_of(id_data) for container in compat.containers(action)
+def played_paths(id_data: bpy.types.ID, beside: str | None = None) -> set[tuple[str, int]]:
+    """Data path and index of all curves that play on a data-block, in its Action or in strips; with `beside` those that go on playing when
+    a motion is put on that layer."""
+    return {(curve.data_path, curve.array_index) for action in actions_of(id_data, beside) for container in compat.containers(action)
             for curve in container.fcurves}
 
 
-def actions_of(id_data: bpy.types.ID) -> list[bpy.types.Action]:
-    """The Action of a data-block and those of its strips, each once."""
+def motion_paths(id_data: bpy.types.ID) -> set[str]:
+    """Data paths of the curves that play on a data-block and hold keys of motions."""
+    return {data_path for action in actions_of(id_data) for data_path, _ in _tagged(action)}
+
+
+def actions_of(id_data: bpy.types.ID, beside: str | None = None) -> list[bpy.types.Action]:
+    """The Action of a data-block and those of its strips, each once; `beside` as in `played_paths`."""
     data = id_data.animation_data
     if data is None:
         return []
     strips = [strip.action for track in data.nla_tracks for strip in track.strips]
-    return [action for action in dict.fromkeys([data.action, *strips]) if action is not None]
+    return [action for action in dict.fromkeys([None if beside == NEW else data.action, *strips]) if action is not None]
 
 
 def span_of(id_data: bpy.types.ID) -> tuple[float, float] | None:
@@ -98,7 +104,7 @@ def clear(id_data: bpy.types.ID) -> int:
     curves too; an Action that was made for a motion goes when it is empty, with its strips; switches are as they were."""
     count = 0
     for action in actions_of(id_data):
-        tagged = {tuple(entry) for entry in json.loads(action.get(CURVES_TAG, "[]"))}
+        tagged = _tagged(action)
         if not tagged or action.library is not None:
             continue
         for container in compat.containers(action):
@@ -113,6 +119,10 @@ def clear(id_data: bpy.types.ID) -> int:
             _remove(id_data, action)
     _set_back(id_data)
     return count
+
+
+def _tagged(action: bpy.types.Action) -> set[tuple[str, int]]:
+    return {tuple(entry) for entry in json.loads(action.get(CURVES_TAG, "[]"))}
 
 
 def _set_back(id_data: bpy.types.ID) -> None:

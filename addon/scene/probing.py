@@ -7,7 +7,7 @@ the scene again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from mathutils import Matrix
 from ...backend.errors import KineliftError
 from ...rigs.presets import Switch
 from . import compat
+from .home import go_home, homes
 from .paths import set_value_at, value_at
 
 PROBES = 4
@@ -54,7 +55,8 @@ class Carriers:
     heads [N,3], turns [N,3,3]: where the bones are while all of them are unposed; stretches [N]: how much longer than at rest.
     place_carriers [N]: the bone whose motion moves this one's head; turn_carriers [N]: the one that turns it.
     turn_offsets [N,3,3]: the unposed bone seen from its turn carrier.
-    root_axes [3,3]: how the head of bone 0 moves (columns) when its location channels become 1.
+    axes: number of a bone that has a location -> [3,3] how its head moves (columns) when its location channels become 1: the root, and
+    bones of a limb that nothing carries, such as feet of an inverse kinematics; their place carrier is the bone above in the limb.
     """
 
     names: list[str]
@@ -64,22 +66,22 @@ class Carriers:
     place_carriers: np.ndarray
     turn_carriers: np.ndarray
     turn_offsets: np.ndarray
-    root_axes: np.ndarray
+    axes: dict[int, np.ndarray]
 
 
 def find_carriers(armature: bpy.types.Object, names: Sequence[str], root: str, switches: Sequence[Switch] = (),
-                  spare: Collection[str] = ()) -> Carriers:
+                  spare: Collection[str] = (), above: Mapping[str, str] | None = None) -> Carriers:
     """Probes the bones `names` of an armature object; `root` is the one that has a location.
 
     The bones come back sorted: the root first and carriers before what they carry. Bones in `spare` that don't follow
-    their channels are left out. Nothing of the pose, the properties or the Action is changed afterwards. Raises
-    KineliftError when another bone doesn't follow its channels.
+    their channels are left out; above: bone of a limb -> the one before it there. Nothing of the pose, the properties or
+    the Action is changed afterwards. Raises KineliftError when another bone doesn't follow its channels.
     """
     _refuse_unready(armature)
     names = [root, *(name for name in names if name != root)]
     while True:
         try:
-            return _probe(armature, names, switches)
+            return _probe(armature, names, switches, above or {})
         except UnfollowingError as error:
             if error.bone not in spare:
                 raise
@@ -103,25 +105,30 @@ def causes_on(armature: bpy.types.Object, name: str) -> list[str]:
     return causes
 
 
-def _probe(armature: bpy.types.Object, names: Sequence[str], switches: Sequence[Switch]) -> Carriers:
+def _probe(armature: bpy.types.Object, names: Sequence[str], switches: Sequence[Switch], above: Mapping[str, str]) -> Carriers:
     root = names[0]
     with undisturbed(armature, names, switches):
-        rest = _pose(armature, names, np.zeros((len(names), 3)), np.zeros(3))
+        rest = _pose(armature, names, np.zeros((len(names), 3)), {})
         size = max(float(np.ptp(rest[:, :3, 3], axis=0).max()), 1e-6)
-        axes = np.stack([_pose(armature, names, np.zeros((len(names), 3)), step)[0, :3, 3] - rest[0, :3, 3]
-                         for step in 0.1 * size * np.eye(3)], axis=-1) / (0.1 * size)
         random = np.random.default_rng(0)
         turned = [random.uniform(-LARGEST_TURN, LARGEST_TURN, (len(names), 3)) for _ in range(PROBES)]
-        posed = np.stack([rest, *(_pose(armature, names, turn, 0.1 * size * random.standard_normal(3)) for turn in turned)])
-    if abs(np.linalg.det(axes)) < 1e-3:
+        posed = np.stack([rest, *(_pose(armature, names, turn, {0: 0.1 * size * random.standard_normal(3)}) for turn in turned)])
+        free = [number for number, name in enumerate(names) if number and above.get(name) in names
+                and np.ptp(posed[:, number, :3, 3], axis=0).max() < SAME_PLACE * size]
+        moved = np.stack([_pose(armature, names, np.zeros((len(names), 3)), dict.fromkeys((0, *free), step)) for step in 0.1 * size * np.eye(3)])
+        axes = {number: (moved[:, number, :3, 3] - rest[number, :3, 3]).T / (0.1 * size) for number in (0, *free)}
+    axes = {number: own for number, own in axes.items() if number == 0 or abs(np.linalg.det(own)) > 1e-3}
+    if abs(np.linalg.det(axes[0])) < 1e-3:
         raise KineliftError(f"bone {root!r} can't be moved", "Disconnect it from its parent, or map the pelvis to another bone",
                             armature.name, "bad-armature")
     turns = _orthonormal(posed[:, :, :3, :3])
     basis = np.stack([np.broadcast_to(np.eye(3), turns[0].shape), *(_turns(turn) for turn in turned)])
     unposed = turns @ np.swapaxes(basis, -1, -2)
     turn_carriers, offsets = _turn_carriers(armature, names, turns, unposed)
-    place_carriers = _place_carriers(armature, names, posed, turn_carriers, size)
-    return _sorted(armature, Carriers(names, rest[:, :3, 3], turns[0], np.linalg.norm(rest[:, :3, 1], axis=1), place_carriers, turn_carriers, offsets, axes))
+    stand_ins = {number: names.index(above[names[number]]) for number in axes if number}
+    place_carriers = _place_carriers(armature, names, posed, turn_carriers, size, stand_ins)
+    return _sorted(armature, Carriers(names, rest[:, :3, 3], turns[0], np.linalg.norm(rest[:, :3, 1], axis=1), place_carriers, turn_carriers,
+                                     offsets, axes))
 
 
 @contextmanager
@@ -134,8 +141,10 @@ def undisturbed(armature: bpy.types.Object, names: Sequence[str], switches: Sequ
     position = armature.data.pose_position
     limits = [constraint for name in names for constraint in armature.pose.bones[name].constraints
               if constraint.type in LIMITS and not constraint.mute]
+    bones_home = {path: location for path, location in homes(armature).items() if path != "location"}
     try:
         with compat.without_animation(armature):
+            go_home(armature, bones_home)
             armature.data.pose_position = "POSE"
             for constraint in limits:
                 constraint.mute = True
@@ -195,10 +204,11 @@ def _refuse_unready(armature: bpy.types.Object) -> None:
                             "Show the armature and its collection", armature.name, "hidden-armature")
 
 
-def _pose(armature: bpy.types.Object, names: Sequence[str], turns: np.ndarray, root_location: np.ndarray) -> np.ndarray:
-    """Turns the bones by rotation vectors [N,3] in their own axes, moves the first; matrices [N,4,4], armature space."""
+def _pose(armature: bpy.types.Object, names: Sequence[str], turns: np.ndarray, locations: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Turns the bones by rotation vectors [N,3] in their own axes, moves some by number; matrices [N,4,4], armature space."""
     bases = bases_of(turns)
-    bases[0, :3, 3] = root_location
+    for number, location in locations.items():
+        bases[number, :3, 3] = location
     return pose(armature, names, bases)
 
 
@@ -213,10 +223,19 @@ def pose(armature: bpy.types.Object, names: Sequence[str], bases: np.ndarray) ->
     """Gives bones their channels [N,4,4] and returns where they are then, [N,4,4] in armature space."""
     for name, basis in zip(names, bases, strict=True):
         armature.pose.bones[name].matrix_basis = Matrix(basis.tolist())
+    return _matrices(armature, names)
+
+
+def _matrices(armature: bpy.types.Object, names: Collection[str]) -> np.ndarray:
     armature.update_tag()
     bpy.context.view_layer.update()
     bones = armature.evaluated_get(bpy.context.evaluated_depsgraph_get()).pose.bones
     return np.array([bones[name].matrix for name in names], float)
+
+
+def head_places(armature: bpy.types.Object, names: Collection[str]) -> np.ndarray:
+    """Heads [N,3] of bones as they are now, in armature space."""
+    return _matrices(armature, names)[:, :3, 3]
 
 
 def _turns(vectors: np.ndarray) -> np.ndarray:
@@ -253,11 +272,15 @@ def _turn_carriers(armature: bpy.types.Object, names: Sequence[str], turns: np.n
 
 
 def _place_carriers(armature: bpy.types.Object, names: Sequence[str], posed: np.ndarray, turn_carriers: np.ndarray,
-                    size: float) -> np.ndarray:
-    """For every bone but the first the carrier in whose frame its head stays; the turn carrier where several do."""
+                    size: float, free: Mapping[int, int]) -> np.ndarray:
+    """For every bone but the first the carrier in whose frame its head stays; the turn carrier where several do. free: bones that nothing
+    carries, and what stands for their carriers."""
     inverse = np.linalg.inv(posed)
     carriers = np.full(len(names), -1)
     for bone, name in enumerate(names[1:], 1):
+        if bone in free:
+            carriers[bone] = free[bone]
+            continue
         seen = np.einsum("kcij,kj->kci", inverse, posed[:, bone, :, 3])[..., :3]
         drift = np.linalg.norm(seen - seen[:1], axis=-1).max(axis=0)
         drift[bone] = np.inf
@@ -285,4 +308,5 @@ def _sorted(armature: bpy.types.Object, found: Carriers) -> Carriers:
     place = {-1: -1} | {bone: number for number, bone in enumerate(order)}
     return Carriers([found.names[bone] for bone in order], found.heads[order], found.turns[order], found.stretches[order],
                     np.array([place[found.place_carriers[bone]] for bone in order]),
-                    np.array([place[found.turn_carriers[bone]] for bone in order]), found.turn_offsets[order], found.root_axes)
+                    np.array([place[found.turn_carriers[bone]] for bone in order]), found.turn_offsets[order],
+                    {place[bone]: own for bone, own in found.axes.items()})

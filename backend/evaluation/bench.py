@@ -15,6 +15,7 @@ import torch
 
 from backend.devices import has_bfloat16
 from backend.errors import KineliftError
+from backend.evaluation import bench_retarget
 from backend.evaluation.evaluate import Evaluation, EvaluationSettings
 from backend.evaluation.lifting import bench as lifting
 from backend.evaluation.progress import print_progress
@@ -166,8 +167,12 @@ This page is one run of
 
 def add_arguments(parser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
-    add_mas_arguments(kinds.add_parser("mas", help="packs that generate"))
-    lifting.add_arguments(kinds.add_parser("lift", help="packs that lift"))
+    for kind, text, add, run_kind in (("mas", "packs that generate", add_mas_arguments, run_mas),
+                                      ("lift", "packs that lift", lifting.add_arguments, lifting.run),
+                                      ("retarget", "how good motions sit on rigs", bench_retarget.add_arguments, bench_retarget.run)):
+        one = kinds.add_parser(kind, help=text)
+        add(one)
+        one.set_defaults(run_kind=run_kind)
 
 
 def add_mas_arguments(parser) -> None:
@@ -196,7 +201,7 @@ def chosen(names, beginnings: list[str] | None) -> list[str]:
 
 
 def run(arguments) -> int:
-    return (run_mas if arguments.kind == "mas" else lifting.run)(arguments)
+    return arguments.run_kind(arguments)
 
 
 def run_mas(arguments) -> int:

@@ -39,13 +39,6 @@ def flips(turns: np.ndarray, fps: float, source: np.ndarray | None = None) -> in
     return int(jumps.sum())
 
 
-def skating(feet: np.ndarray, contacts: np.ndarray, fps: float) -> float:
-    """Mean horizontal speed of standing feet, cm/s; feet [T,F,3], contacts [T,F] bool. 0 where none stands."""
-    speeds = 100 * fps * np.linalg.norm(np.diff(feet[..., :2], axis=0), axis=-1)
-    both = contacts[1:] & contacts[:-1]
-    return float(speeds[both].mean()) if both.any() else 0.0
-
-
 def penetration(points: np.ndarray, floor: float = 0.0) -> float:
     """How deep the deepest point [T,P,3] goes below the floor, cm."""
     return float(100 * max(floor - points[..., 2].min(), 0.0))

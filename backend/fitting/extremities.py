@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backend.fitting.contacts import kept_angles
 from backend.fitting.kinematics import Rig
 from backend.fitting.measures import Measures
 from backend.fitting.source import Body
@@ -38,6 +39,8 @@ def feet(rig: Rig, measures: Measures, body: Body, joints: dict[str, np.ndarray]
     ahead = unit(across(sole, up)[None])[0]
 
     yaw, pitch = _toe_angles(body, side) if f"toe.{side}" in body else _shin_angles(body, side)
+    angle = kept_angles(np.arctan2(yaw[:, 1], yaw[:, 0]), body.contacts.kept[:, "LR".index(side)], body.fps)
+    yaw = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=-1)
     hypotenuse, rest_pitch = np.hypot(drop, reach), np.arctan2(drop, reach)
     ball = max(measures.ankle - drop, 0.0)
     lowest = np.arcsin(np.clip((ankle[:, 2] - ball) / hypotenuse, -1, 1)) - rest_pitch
@@ -49,7 +52,11 @@ def feet(rig: Rig, measures: Measures, body: Body, joints: dict[str, np.ndarray]
 
     clearance = ankle[:, 2] - hypotenuse * np.sin(pitch + rest_pitch) - ball
     lifted = smoothstep(clearance / measures.leg, 0.0, 0.06)
-    toes = about(unit(np.cross(upright, yaw)), pitch * np.where(pitch > 0, lifted, 1.0)) @ flat
+    down = pitch * np.where(pitch > 0, lifted, 1.0)
+    if f"toe.{side}" in rig.index:  # their tip does not go below the floor either
+        toe = rig.index[f"toe.{side}"]
+        down = np.minimum(down, np.arcsin(np.clip(clearance / np.linalg.norm(across(rig.tails[toe] - rig.heads[toe], up)), 0, 1)))
+    toes = about(unit(np.cross(upright, yaw)), down) @ flat
     return FootTurns(foot, toes)
 
 

@@ -20,15 +20,15 @@ TWIST_SIGMA = {"clavicle": 0.3, "upper_arm": 1.0, "forearm": 0.3, "thigh": 0.7, 
 """See `plan.stiffness`."""
 
 
-def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
-    """What to solve for a human's motion. Raises KineliftError naming `place` for a motion that can't be used."""
+def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:
+    """What to solve for a human's motion. contacts: a key of `contacts.MODES`. Raises KineliftError naming `place` for a motion that can't be used."""
     rig = with_ends(rig)
     measures = measure(rig)
-    body = read_body(motion, place, measures.ankle / measures.leg)
+    body = read_body(motion, place, measures.ankle / measures.leg, contacts)
     scale = measures.leg / body.leg
     bends = hinges(rig)
     objects = motion.object_positions if motion.object_positions is not None else np.zeros((motion.frames, 0, 3))
-    targets = build_targets(rig, measures, bends, body, scale)
+    targets = build_targets(rig, measures, bends, body, scale, contacts)
     return Plan(
         rig=rig,
         targets=targets,
@@ -36,6 +36,8 @@ def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
         stiffness=stiffness(rig, motion.fps, REST_SIGMA, TWIST_SIGMA),
         scale=scale,
         points={name: (measures.bones[name], measures.joints[name]) for name in targets.joints},
+        feet={f"ankle.{side}": body[f"ankle.{side}"] for side in "LR"},
+        stands=body.contacts.stands,
         finish=lambda world, heads: world,
         objects=lambda reached: place_objects(body, objects, {side: reached[f"wrist.{side}"] for side in "LR"}, scale),
         holders=holders(body, objects),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def holders(body: Body, objects: np.ndarray) -> np.ndarray:
 def _runs(values: np.ndarray) -> list[tuple[int, int]]:
     """First frame, and the one after the last, of every run of the same value."""
     edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1), len(values)]
-    return [(int(first), int(after)) for first, after in itertools.pairwise(edges)]
+    return [(int(first), int(after)) for first, after in pairwise(edges)]
 
 
 def _holds(body: Body, path: np.ndarray) -> dict[str, np.ndarray]:

@@ -16,7 +16,8 @@ from backend.fitting.targets import Targets
 @dataclass(frozen=True)
 class Plan:
     """rig: the bones that are solved, in the order of the whole rig; scale: metres of the armature for a metre of the motion;
-    points: target role -> bone and its point [3] at rest, whose way is the fit's; finish: world turns [T,N,3,3] and heads [T,N,3] of the
+    points: target role -> bone and its point [3] at rest, whose way is the fit's; feet: target role -> [T,3] where the motion has that foot,
+    and stands [T,F] bool: while it stands there; finish: world turns [T,N,3,3] and heads [T,N,3] of the
     solved bones -> world turns of all; objects: reached positions by role [T,3] -> where the objects go [T,K,3]; holders [T,K]: the role that
     holds each of them, "" for none; rounds: shares of the
     points' weights with which to solve, one after the other; damping: of the first step of each."""
@@ -27,6 +28,8 @@ class Plan:
     stiffness: Stiffness
     scale: float
     points: dict[str, tuple[int, np.ndarray]]
+    feet: dict[str, np.ndarray]
+    stands: np.ndarray
     finish: Callable[[np.ndarray, np.ndarray], np.ndarray]
     objects: Callable[[dict[str, np.ndarray]], np.ndarray]
     holders: np.ndarray

@@ -1,6 +1,6 @@
 """The motion on the rig's own proportions: joint positions the rig can reach.
 
-Feet stay where the scaled motion has them, trunk and arms keep the directions of their segments, and every segment
+Feet stay where the scaled motion has them, or stand in one place; trunk and arms keep the directions of their segments, and every segment
 gets the rig's length.
 """
 
@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from backend.fitting.contacts import LOCKED, STRAIGHTEST, lowering, planted
 from backend.fitting.measures import Measures
 from backend.fitting.source import Body
 from backend.fitting.vectors import across, dot, length, smoothed, smoothstep, unit
-
-STRAIGHTEST = 0.998
-"""Largest part of a leg's length that hip and ankle may be apart."""
 
 KNEE_PRIOR = 0.03
 """In leg lengths: how far a straight leg's knee counts as lying in front, so that noise can't choose its side."""
@@ -22,14 +20,22 @@ BENT = (0.03, 0.08)
 """In leg lengths: a knee this far out says itself where it points; the prior fades in between."""
 
 
-def reachable(body: Body, rig: Measures, scale: float) -> dict[str, np.ndarray]:
-    """Positions [T,3] of the joints of `rig.joints`, in world metres."""
+def reachable(body: Body, rig: Measures, scale: float, contacts: str) -> dict[str, np.ndarray]:
+    """Positions [T,3] of the joints of `rig.joints`, in world metres. contacts: a key of `contacts.MODES`."""
     turn = body.pelvis @ rig.pelvis.T
-    ankles = {side: _ground(body, rig, scale, body[f"ankle.{side}"]) for side in "LR"}
+    size = body.size / scale
+    ways = np.stack([_ground(body, rig, scale, body[f"ankle.{side}"]) for side in "LR"], axis=1)
+    feet = planted(ways, body.contacts, np.full(2, rig.ankle), body.fps, size, contacts)
+    ankles = dict(zip("LR", np.moveaxis(feet, 1, 0), strict=True))
     hips = _ground(body, rig, scale, body.hips)
     sockets = {side: turn @ (rig.joints[f"hip.{side}"] - rig.hips) for side in "LR"}
-    reach = {side: STRAIGHTEST * (rig.span(f"hip.{side}", f"knee.{side}") + rig.span(f"knee.{side}", f"ankle.{side}")) for side in "LR"}
-    hips = hips + smoothed(_shortfall(hips, sockets, ankles, reach, body), 0.04 * body.fps)
+    legs = {side: rig.span(f"hip.{side}", f"knee.{side}") + rig.span(f"knee.{side}", f"ankle.{side}") for side in "LR"}
+    reach = {side: STRAIGHTEST * leg for side, leg in legs.items()}
+    tops = np.stack([hips + sockets[side] for side in "LR"], axis=1)
+    straight = np.stack([leg * np.clip(length(body[f"ankle.{side}"] - body[f"hip.{side}"]) / body.leg, LOCKED, STRAIGHTEST)
+                         for side, leg in legs.items()], axis=1)
+    weights = np.stack([body.planted[side] for side in "LR"], axis=1)
+    hips = hips - lowering(tops, feet, straight, weights, body.fps, size)[:, None] * [0, 0, 1]
 
     joints: dict[str, np.ndarray] = {}
     for side in "LR":
@@ -51,17 +57,6 @@ def reachable(body: Body, rig: Measures, scale: float) -> dict[str, np.ndarray]:
 def _ground(body: Body, rig: Measures, scale: float, points: np.ndarray) -> np.ndarray:
     """Scales points and lifts them so that a standing ankle of the motion is at the height of the rig's."""
     return scale * points + np.array([0, 0, rig.ankle - scale * body.standing])
-
-
-def _shortfall(hips: np.ndarray, sockets: dict, ankles: dict, reach: dict, body: Body) -> np.ndarray:
-    """[T,3] how to move the hips so that planted feet stay in reach."""
-    shift = np.zeros_like(hips)
-    for _ in range(2):
-        for side in "LR":
-            to_ankle = ankles[side] - hips - shift - sockets[side]
-            excess = np.maximum(length(to_ankle) - reach[side], 0) * body.planted[side]
-            shift = shift + unit(to_ankle) * excess[:, None]
-    return shift
 
 
 def _knee(body: Body, rig: Measures, side: str, hip: np.ndarray, down: np.ndarray, distance: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ FRAMES_AT_ONCE = 256
 """Frames whose Jacobians are held in memory together."""
 
 MOST_STEPS = 20
-SMALLEST_GAIN = 1e-4
+ENOUGH = 1e-3
 """Relative fall of the cost below which the solver stops."""
 
 
@@ -62,11 +62,11 @@ class Stiffness:
 
 
 def solve(rig: Rig, pulls: Pulls, hinges: list[Hinge], stiffness: Stiffness, turns: np.ndarray, root: np.ndarray,
-          report: Callable[[float], None], damping: float = 1e-3) -> tuple[np.ndarray, np.ndarray]:
+          report: Callable[[float], None], damping: float = 1e-3, enough: float = ENOUGH) -> tuple[np.ndarray, np.ndarray]:
     """Improves a first guess: turns [T,N,3,3] (relative, see `kinematics.forward`) and root [T,3]; returns both.
 
     `report` gets the fraction of the steps that are done and may raise to stop. damping: of the first step; more for a first guess that is
-    far from what it should reach.
+    far from what it should reach; enough: see `ENOUGH`.
     """
     problem = _Problem(rig, pulls, hinges, stiffness)
     cost = problem.cost(turns, root)
@@ -80,13 +80,35 @@ def solve(rig: Rig, pulls: Pulls, hinges: list[Hinge], stiffness: Stiffness, tur
             if tried_cost <= cost:
                 break
             damping *= 10
-            if damping > 1e6:
+            if damping > 1e6 or tried_cost - cost < enough * cost:  # no step of this way goes much further down
                 return turns, root
         gain = (cost - tried_cost) / max(cost, 1e-12)
         turns, root, cost, damping = tried_turns, tried_root, tried_cost, max(damping / 10, 1e-6)
-        if gain < SMALLEST_GAIN:
+        if gain < enough:
             break
     return turns, root
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """Bones from the root outwards, and the points and vectors that only these turn: numbers of each."""
+
+    bones: np.ndarray
+    points: np.ndarray
+    vectors: np.ndarray
+
+
+def _chains(rig: Rig, pulls: Pulls) -> list[_Chain]:
+    """Every point and vector once, in as few chains as there are outermost pulled bones: most of a whole Jacobian would be 0."""
+    pulled = sorted({*pulls.point_bones.tolist(), *pulls.vector_bones.tolist()}, key=lambda bone: -rig.carried[bone].sum())
+    ends: list[int] = []
+    end_of = {}
+    for bone in pulled:
+        end_of[bone] = next((end for end in ends if rig.carried[end, bone]), bone)
+        if end_of[bone] == bone:
+            ends.append(bone)
+    owners = [np.array([end_of[bone] for bone in bones.tolist()], int) for bones in (pulls.point_bones, pulls.vector_bones)]
+    return [_Chain(np.flatnonzero(rig.carried[end]), *(np.flatnonzero(owner == end) for owner in owners)) for end in ends]
 
 
 class _Problem:
@@ -95,6 +117,8 @@ class _Problem:
         self.size = np.linalg.norm(rig.heads[:, None] - rig.heads[None], axis=-1).max()
         self.axes = np.array([rig.direction(bone) for bone in range(rig.bones)])
         self.parents = np.maximum(rig.parents, 0)
+        self.chains = _chains(rig, pulls)
+        self.known: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         self.coupling = np.concatenate([np.repeat(stiffness.smooth, 3), np.zeros(3)])
         self.offsets = pulls.point_rests - rig.heads[pulls.point_bones]
         rest = stiffness.rest[:, None, None] * np.eye(3)
@@ -105,9 +129,9 @@ class _Problem:
         points, vectors = self._reached(world, heads)
         total = np.sum(self.pulls.point_weights * np.sum((points - self.pulls.point_targets) ** 2, -1)) / self.size**2
         total += np.sum(self.pulls.vector_weights * np.sum((vectors - self.pulls.vector_targets) ** 2, -1))
-        away = _logarithm(turns)
-        total += np.einsum("tni,nij,tnj", away, self.rest, away)
-        total += np.sum(self.stiffness.smooth[:, None] * self._changes(turns) ** 2)
+        away, changes = self._logarithms(turns)
+        total += np.sum(away * _applied(self.rest, away))
+        total += np.sum(self.stiffness.smooth[:, None] * changes**2)
         for hinge in self.hinges:
             lack, side, _, _ = self._hinge(hinge, turns)
             total += self.stiffness.backwards * np.sum(lack**2) + self.stiffness.sideways * np.sum(side**2)
@@ -130,11 +154,11 @@ class _Problem:
         by_bone = blocks[:, :-3, :-3].reshape(frames, self.rig.bones, 3, self.rig.bones, 3)
         turn_gradient = gradient[:, :-3].reshape(frames, self.rig.bones, 3)
 
-        away = _logarithm(turns)
+        away, changes = self._logarithms(turns)
         by_bone[:, bones, :, bones, :] += self.rest[:, None]
-        turn_gradient += np.einsum("nij,tnj->tni", self.rest, away)
+        turn_gradient += _applied(self.rest, away)
 
-        changes = self.stiffness.smooth[:, None] * self._changes(turns)
+        changes = self.stiffness.smooth[:, None] * changes
         turn_gradient[1:] += changes
         turn_gradient[:-1] -= changes
         neighbours = np.zeros(frames)
@@ -158,29 +182,41 @@ class _Problem:
     def _pull(self, world: np.ndarray, heads: np.ndarray, part: slice) -> tuple[np.ndarray, np.ndarray]:
         """Points move by turn x lever about the heads of the bones that carry them, vectors turn with theirs."""
         points, vectors = self._reached(world, heads)
-        levers = np.concatenate([(points[:, :, None] - heads[:, None]) / self.size,
-                                 np.broadcast_to(vectors[:, :, None], (*vectors.shape[:2], self.rig.bones, 3))], axis=1)
-        levers *= self.rig.carried[np.concatenate([self.pulls.point_bones, self.pulls.vector_bones])][None, :, :, None]
-        residuals = np.concatenate([(points - self.pulls.point_targets[part]) / self.size,
-                                    vectors - self.pulls.vector_targets[part]], axis=1)
-        weights = np.sqrt(np.concatenate([self.pulls.point_weights[part], self.pulls.vector_weights[part]], axis=1))[..., None]
-
         frames_of = world[:, self.parents]
         frames_of[:, 0] = np.eye(3)  # turns of a bone are told in its parent's axes
-        frames, rows, bones = levers.shape[:3]
-        jacobian = np.zeros((frames, rows, 3, bones * 3 + 3))
-        turned = jacobian[..., :-3].reshape(frames, rows, 3, bones, 3)
-        for axis in range(3):
-            about = frames_of[:, None, :, :, axis]
-            for i, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):
-                turned[:, :, i, :, axis] = about[..., j] * levers[..., k] - about[..., k] * levers[..., j]
-        jacobian[:, : points.shape[1], :, -3:] = np.eye(3)
-        jacobian = (jacobian * weights[..., None]).reshape(frames, rows * 3, -1)
-        transposed = np.swapaxes(jacobian, 1, 2)
-        return transposed @ jacobian, (transposed @ (residuals * weights).reshape(frames, -1, 1))[..., 0]
+        frames, unknowns = len(world), 3 * self.rig.bones + 3
+        blocks, gradient = np.zeros((frames, unknowns, unknowns)), np.zeros((frames, unknowns))
+        for chain in self.chains:
+            bones, own_points, own_vectors = chain.bones, chain.points, chain.vectors
+            turned_by = self.rig.carried[np.concatenate([self.pulls.point_bones[own_points], self.pulls.vector_bones[own_vectors]])][:, bones]
+            levers = np.concatenate([(points[:, own_points, None] - heads[:, None, bones]) / self.size,
+                                     np.broadcast_to(vectors[:, own_vectors, None], (frames, len(own_vectors), len(bones), 3))], axis=1)
+            levers *= turned_by[..., None]
+            residuals = np.concatenate([(points[:, own_points] - self.pulls.point_targets[part][:, own_points]) / self.size,
+                                        vectors[:, own_vectors] - self.pulls.vector_targets[part][:, own_vectors]], axis=1)
+            weights = np.sqrt(np.concatenate([self.pulls.point_weights[part][:, own_points],
+                                              self.pulls.vector_weights[part][:, own_vectors]], axis=1))[..., None]
+            levers *= weights[..., None]
+            rows = levers.shape[1]
+            jacobian = np.zeros((frames, rows, 3, len(bones) * 3 + 3))
+            turned = jacobian[..., :-3].reshape(frames, rows, 3, len(bones), 3)
+            for axis in range(3):
+                about = frames_of[:, bones][:, None, :, :, axis]
+                for i, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):
+                    turned[:, :, i, :, axis] = about[..., j] * levers[..., k] - about[..., k] * levers[..., j]
+            jacobian[:, : len(own_points), :, -3:] = weights[:, : len(own_points), :, None] * np.eye(3)
+            jacobian = jacobian.reshape(frames, rows * 3, -1)
+            transposed = np.swapaxes(jacobian, 1, 2)
+            columns = np.append((3 * bones[:, None] + np.arange(3)).ravel(), unknowns - 3 + np.arange(3))
+            blocks[:, columns[:, None], columns] += transposed @ jacobian
+            gradient[:, columns] += (transposed @ (residuals * weights).reshape(frames, -1, 1))[..., 0]
+        return blocks, gradient
 
-    def _changes(self, turns: np.ndarray) -> np.ndarray:
-        return _logarithm(turns[1:] @ np.swapaxes(turns[:-1], -1, -2))
+    def _logarithms(self, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rotation vectors of the turns [T,N,3] and of their changes [T-1,N,3]; those of the last turns are kept."""
+        if self.known is None or self.known[0] is not turns:
+            self.known = turns, _logarithm(turns), _logarithm(turns[1:] @ np.swapaxes(turns[:-1], -1, -2))
+        return self.known[1:]
 
     def _hinge(self, hinge: Hinge, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """How far the joint lacks its least bend and how far it leaves its plane [T], and their derivatives [T,3]."""
@@ -188,6 +224,11 @@ class _Problem:
         lack = np.maximum(np.sin(self.stiffness.slack) - segment @ hinge.bend, 0)
         side = segment @ hinge.axis - hinge.segment @ hinge.axis
         return lack, side, -np.cross(segment, hinge.bend), np.cross(segment, hinge.axis)
+
+
+def _applied(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Matrices [N,3,3] of the bones on vectors [T,N,3]."""
+    return np.swapaxes(np.swapaxes(vectors, 0, 1) @ np.swapaxes(matrices, -1, -2), 0, 1)
 
 
 def _logarithm(matrices: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.errors import KineliftError
+from backend.fitting.contacts import Floor, find_floor, fitted_standing
 from backend.fitting.vectors import across, frames, length, smoothstep, unit
 from backend.motion.motion3d import Motion3D
 from backend.motion.roles import by_role, check_roles
@@ -23,6 +24,9 @@ HIGHEST_ANKLE = 0.25
 """In leg lengths: a lowest ankle above this was never on the floor."""
 
 
+USUAL_LEG = 0.86
+"""Metres from hip to ankle of the body for which contacts are defined."""
+
 SPIKE = 0.05
 """In leg lengths: how far a joint may jump for one frame."""
 
@@ -32,7 +36,8 @@ class Body:
     """Joints by role, each [T,3], and what follows from them; metres of the motion.
 
     leg: hip to ankle along the bones; trunk [T,3] unit; pelvis, chest [T,3,3] with the columns left, back, up;
-    standing: height of an ankle that stands; floor: height of the floor; planted {side: [T]} 1 while the foot is down.
+    standing: height of an ankle that stands; floor: height of the floor; planted {side: [T]} 1 while the foot is down; contacts: of the
+    ankles, left and right; size: metres of a usual body for a metre of this one.
     """
 
     joints: dict[str, np.ndarray]
@@ -44,6 +49,8 @@ class Body:
     standing: float
     floor: float
     planted: dict[str, np.ndarray]
+    contacts: Floor
+    size: float
 
     @property
     def frames(self) -> int:
@@ -61,8 +68,8 @@ class Body:
         return (self["hip.L"] + self["hip.R"]) / 2
 
 
-def read_body(motion: Motion3D, place: str, ankle_ratio: float) -> Body:
-    """Finds the roles of a motion's joints. `ankle_ratio` is the rig's ankle height in leg lengths.
+def read_body(motion: Motion3D, place: str, ankle_ratio: float, contacts: str) -> Body:
+    """Finds the roles of a motion's joints. `ankle_ratio` is the rig's ankle height in leg lengths; contacts: a key of `contacts.MODES`.
 
     Raises KineliftError naming `place` when a needed role is missing or legs have no length.
     """
@@ -73,14 +80,15 @@ def read_body(motion: Motion3D, place: str, ankle_ratio: float) -> Body:
     joints = {role: without_spikes(positions, SPIKE * leg) for role, positions in joints.items()}
     trunk = unit(joints["neck"] - (joints["hip.L"] + joints["hip.R"]) / 2)
     pelvis, chest = trunk_frames(joints)
-    heights = np.concatenate([joints["ankle.L"][:, 2], joints["ankle.R"][:, 2]])
-    standing = float(np.percentile(heights, LOWEST))
+    ankles, size = np.stack([joints["ankle.L"], joints["ankle.R"]], axis=1), USUAL_LEG / leg
+    standing = fitted_standing(ankles, float(np.percentile(ankles[..., 2], LOWEST)), motion.fps, size)
     floor = 0.0
     if not -0.5 * ankle_ratio < standing / leg < HIGHEST_ANKLE:
         floor = min(standing - ankle_ratio * leg, 0.0)
         standing = floor + ankle_ratio * leg
     planted = {side: 1 - smoothstep((joints[f"ankle.{side}"][:, 2] - standing) / leg, 0.03, 0.15) for side in "LR"}
-    return Body(joints, motion.fps, leg, trunk, pelvis, chest, standing, floor, planted)
+    found = find_floor(ankles, np.full(2, standing), motion.fps, size, contacts)
+    return Body(joints, motion.fps, leg, trunk, pelvis, chest, standing, floor, planted, found, size)
 
 
 def trunk_frames(joints: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

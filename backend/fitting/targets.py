@@ -37,9 +37,9 @@ class Targets:
     joints: dict[str, np.ndarray]
 
 
-def build_targets(rig: Rig, measures: Measures, hinges: list[Hinge], body: Body, scale: float) -> Targets:
-    """Targets in world metres for a motion scaled by `scale`."""
-    joints = reachable(body, measures, scale)
+def build_targets(rig: Rig, measures: Measures, hinges: list[Hinge], body: Body, scale: float, contacts: str) -> Targets:
+    """Targets in world metres for a motion scaled by `scale`. contacts: a key of `contacts.MODES`."""
+    joints = reachable(body, measures, scale, contacts)
     feet = {side: extremities.feet(rig, measures, body, joints, side) for side in "LR"}
     head = extremities.head(rig, measures, body) if "head" in rig.index else None
 

@@ -53,11 +53,13 @@ def spells(mask: np.ndarray) -> list[tuple[int, int]]:
     return [(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2])]
 
 
+def slide_speed(feet: np.ndarray, contacts: np.ndarray, fps: float) -> float:
+    """Mean speed along the floor of standing feet, metres a second; feet [T,F,3], contacts [T,F] bool. 0 where none stands."""
+    speeds = fps * np.linalg.norm(np.diff(feet[..., :2], axis=0), axis=-1)
+    both = contacts[1:] & contacts[:-1]
+    return float(speeds[both].mean()) if both.any() else 0.0
+
+
 def skating(positions: np.ndarray, feet: list[int], fps: float) -> float:
     """Mean horizontal speed of standing feet in metres a second; 0 for a clip without contact."""
-    if len(positions) < 2:
-        return 0.0
-    speed = np.linalg.norm(np.diff(positions[:, feet, :2], axis=0), axis=-1) * fps
-    weight = contact_weights(positions, feet) > 0.7
-    both = weight[1:] & weight[:-1]
-    return float(speed[both].mean()) if both.any() else 0.0
+    return slide_speed(positions[:, feet], contact_weights(positions, feet) > 0.7, fps)

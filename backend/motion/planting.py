@@ -78,7 +78,7 @@ def plant(positions: np.ndarray, skeleton: Skeleton, fps: float, standing: float
     shift, contacts, places = _settle(positions[:, ends], fps, standing)
     shift[:, 2] -= _lowering(positions + shift[:, None], chains, contacts, places, fps)
     body = positions + shift[:, None]
-    targets = body[:, ends] + _eased(places - body[:, ends], contacts, fps)
+    targets = body[:, ends] + eased(places - body[:, ends], contacts, fps)
     targets[..., 2] = np.maximum(targets[..., 2], places[..., 2])
     planted = body.copy()
     for chain, target in zip(chains, targets.swapaxes(0, 1)):
@@ -176,18 +176,23 @@ def _lowering(body: np.ndarray, chains: Sequence[Sequence[int]], contacts: np.nd
         away = places[:, foot] - body[:, chain[0]]
         height = np.sqrt(np.maximum(_reach(body[:, chain]) ** 2 - (away[:, :2] ** 2).sum(-1), 0))
         needed = np.maximum(needed, np.where(contacts[:, foot], -away[:, 2] - height, 0))
-    half = round(LOWER_SECONDS * fps / 2)
-    lowering = maximum_filter1d(np.minimum(needed, LOWER_MOST), 4 * half + 1, mode="nearest")
+    return covering(np.minimum(needed, LOWER_MOST), LOWER_SECONDS, fps)
+
+
+def covering(needed: np.ndarray, seconds: float, fps: float) -> np.ndarray:
+    """A smooth curve [T] that is nowhere less than `needed` [T], and goes there and back in about so many seconds."""
+    half = round(seconds * fps / 2)
+    curve = maximum_filter1d(needed, 4 * half + 1, mode="nearest")
     for _ in range(2):  # together no wider than the maximum: the mean is nowhere less than needed
-        lowering = uniform_filter1d(lowering, 2 * half + 1, mode="nearest")
-    return lowering
+        curve = uniform_filter1d(curve, 2 * half + 1, mode="nearest")
+    return curve
 
 
-def _eased(offsets: np.ndarray, contacts: np.ndarray, fps: float) -> np.ndarray:
-    """The offsets [T,F,3] as they are in contact, fading to nothing away from it without a jump in place or velocity."""
-    eased, frames = np.zeros_like(offsets), np.arange(len(offsets))
+def eased(offsets: np.ndarray, contacts: np.ndarray, fps: float) -> np.ndarray:
+    """The offsets [T,F,D] as they are in contact [T,F], fading to nothing away from it without a jump in place or velocity."""
+    result, frames = np.zeros_like(offsets), np.arange(len(offsets))
     for foot in range(offsets.shape[1]):
-        standing, values, slopes = contacts[:, foot], offsets[:, foot] * contacts[:, foot, None], np.zeros((len(frames), 3))
+        standing, values, slopes = contacts[:, foot], offsets[:, foot] * contacts[:, foot, None], np.zeros_like(offsets[:, foot])
         if not standing.any():
             continue
         for start, end in spells(standing):
@@ -197,8 +202,8 @@ def _eased(offsets: np.ndarray, contacts: np.ndarray, fps: float) -> np.ndarray:
         for edge, nearest in ((0, standing.argmax()), (-1, -1 - standing[::-1].argmax())):
             if not known[edge]:  # too near to the end of the clip to fade
                 known[edge], values[edge] = True, values[nearest]
-        eased[:, foot] = CubicHermiteSpline(frames[known], values[known], slopes[known])(frames) if known.sum() > 1 else values
-    return eased
+        result[:, foot] = CubicHermiteSpline(frames[known], values[known], slopes[known])(frames) if known.sum() > 1 else values
+    return result
 
 
 def _bending(body: np.ndarray, skeleton: Skeleton, chain: Sequence[int], fps: float) -> np.ndarray:

@@ -226,12 +226,14 @@ class LiftParams(Params):
 
 @dataclass(frozen=True, kw_only=True)
 class FitParams(Params):
-    """Fits the motion file `motion` to the armature file `armature`; the fit file goes to `job_dir`."""
+    """Fits the motion file `motion` to the armature file `armature`; `contacts` is auto, always, never or grounding; the fit file goes to
+    `job_dir`."""
 
     METHOD = FIT
     job_dir: str
     motion: str
     armature: str
+    contacts: str = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)

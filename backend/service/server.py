@@ -261,7 +261,7 @@ def _fit(raw: dict[str, Any], report: Report) -> dict[str, Any]:
     from backend.fitting.fit import fit_motion
 
     out_path = _job_dir(params.job_dir) / "fit.npz"
-    summary = fit_motion(Path(params.motion), Path(params.armature), out_path, report)
+    summary = fit_motion(Path(params.motion), Path(params.armature), out_path, report, params.contacts)
     return {"fit": str(out_path), **summary}
 
 

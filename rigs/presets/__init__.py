@@ -39,6 +39,19 @@ ROLES = {"human": HUMAN_ROLES, "quadruped": QUADRUPED_ROLES}
 NEEDED = {"human": NEEDED_ROLES, "quadruped": ("pelvis", *_both("forearm", "metacarpus", "shin", "metatarsus"))}
 """Kind of character -> roles without which it can't be fitted."""
 
+LIMBS = {"human": (("clavicle", "upper_arm", "forearm", "hand"), ("thigh", "shin", "foot", "toe")), "quadruped": (FRONT_LIMB, HIND_LIMB)}
+"""Kind of character -> the parts of its limbs, from the trunk to their ends."""
+
+
+def above(role: str, roles: Iterable[str], kind: str) -> str | None:
+    """The role of these that comes before one in its limb; None where none does."""
+    part, _, side = role.partition(".")
+    there = set(roles)
+    for limb in LIMBS[kind]:
+        if part in limb:
+            return next((f"{before}.{side}" for before in reversed(limb[: limb.index(part)]) if f"{before}.{side}" in there), None)
+    return None
+
 
 @dataclass(frozen=True)
 class Mapping:
@@ -64,7 +77,9 @@ class Mapping:
 
 @dataclass(frozen=True)
 class Preset:
-    """A preset file. `kind` is a key of `ROLES`; `roles` is as in `Mapping`; `prefix` is a regular expression of what may stand before all the names."""
+    """A preset file. `kind` is a key of `ROLES`; `roles` is as in `Mapping`; `prefix` is a regular expression of what may stand before all the names;
+    `forearm`: the least and largest share of a four-legged animal's front limb, without the scapula, that lies between elbow and carpus: rigs
+    with the same names may differ in that."""
 
     name: str
     title: str
@@ -73,6 +88,7 @@ class Preset:
     switches: tuple[Switch, ...] = ()
     prefix: str = ""
     ik: tuple[IkLimb, ...] = ()
+    forearm: tuple[float, float] | None = None
 
     def on(self, bone_names: Iterable[str]) -> Mapping | None:
         """The mapping of an armature with these bones, or None. All bones of the preset must be there, but toes and the
@@ -139,8 +155,8 @@ def read_preset(path: Path) -> Preset:
     if data["kind"] not in ROLES:
         raise ValueError(f"{path}: 'kind' is {data['kind']!r}. Use one of: {', '.join(ROLES)}.")
     roles = _roles(data["bones"], data["kind"], path)
-    return Preset(path.stem, data["title"], data["kind"], roles, read_switches(data.get("switches", []), path),
-                  _prefix(data.get("prefix", ""), path), read_limbs(data.get("ik", []), roles.values(), path))
+    return Preset(path.stem, data["title"], data["kind"], roles, read_switches(data.get("switches", []), path), _prefix(data.get("prefix", ""), path),
+                  read_limbs(data.get("ik", []), roles.values(), path), _forearm(data.get("forearm"), path))
 
 
 def write_preset(path: Path, mapping: Mapping) -> None:
@@ -190,3 +206,11 @@ def _prefix(prefix: object, path: Path) -> str:
     except (re.error, TypeError):
         raise ValueError(f"{path}: 'prefix' is not a regular expression. Write what may stand before the names, as in mixamo.toml.") from None
     return prefix
+
+
+def _forearm(shares: object, path: Path) -> tuple[float, float] | None:
+    if shares is None:
+        return None
+    if not (isinstance(shares, list) and len(shares) == 2 and all(isinstance(share, float) for share in shares) and shares[0] < shares[1]):
+        raise ValueError(f"{path}: 'forearm' is {shares!r}. Write the least and the largest share, such as [0.4, 0.7].")
+    return shares[0], shares[1]

@@ -22,9 +22,10 @@ if "kinelift" not in sys.modules:  # a whole Blender; the wheels' runner has don
 
 from kinelift.addon.retarget import steps
 from kinelift.addon.retarget.keys import clear_keys, keying
-from kinelift.addon.scene import compat, layers
+from kinelift.addon.scene import compat, layers, takes
 from kinelift.addon.scene.armatures import describe, write_armature_file
 from kinelift.addon.scene.curves import Thinning
+from kinelift.addon.scene.root_motion import HIPS, IN_PLACE, OBJECT, ROOT_BONE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 JOINT_BONES = {"hip": "thigh", "knee": "shin", "ankle": "foot", "shoulder": "upper_arm", "elbow": "forearm", "wrist": "hand", "toe": "toe"}
@@ -61,9 +62,9 @@ def fit_of(rig):
     return cache["fit"]
 
 
-def key(rig, **settings):
+def key(rig, root_motion=HIPS, **settings):
     description = describe(rig)
-    target = steps.Target(rig.name, description.mapping, description.notes, folder / "armature.npz", keying(**settings))
+    target = steps.Target(rig.name, description.mapping, description.notes, folder / "armature.npz", keying(**settings), root_motion=root_motion)
     steps.key_fit(fit_of(rig), target, "Take", bpy.context.scene)
 
 
@@ -109,7 +110,7 @@ def ball_track(item, start=1):
 
 
 def keyed_bones(rig):
-    return {curve.data_path.split('"')[1] for curve in compat.curves_of(rig)}
+    return {curve.data_path.split('"')[1] for curve in compat.curves_of(rig) if '"' in curve.data_path}
 
 
 def count_keys(rig):
@@ -248,7 +249,7 @@ def test_nla_strips():
     mine = user_action(rig, (1, 400))
     key(rig, controls="IK", layer=layers.NLA, start=20)
     data = rig.animation_data
-    assert data.action is None and next(track.strips[0].action for track in data.nla_tracks) == mine
+    assert data.action is None and data.nla_tracks[0].strips[0].action == mine
     strip = data.nla_tracks[-1].strips[0]
     fit_of(rig)
     assert (strip.frame_start, strip.frame_end) == (20, 20 + len(read_fit()["root_positions"]) - 1)
@@ -347,7 +348,90 @@ def edited_arm_carries(rig, ball, carried, flying, controls):
         assert moved > 0.05 if goes else moved < 1e-4, (frame, moved, hand_moved)
 
 
+def deformed(rig, start=1):
+    """Name -> [F,3] where the heads of the deforming bones and the ball are in the world."""
+    tracks = {}
+    for frame in range(0, len(read_fit()["root_positions"]), 7):
+        bpy.context.scene.frame_set(start + frame)
+        posed = evaluated(rig)
+        for bone in posed.pose.bones:
+            if bone.name.startswith("DEF-"):
+                tracks.setdefault(bone.name, []).append(np.array(posed.matrix_world @ bone.head))
+        tracks.setdefault("ball", []).append(np.array(evaluated(bpy.data.objects["Rig Ball"]).matrix_world.translation))
+    return {name: np.array(track) for name, track in tracks.items()}
+
+
+def farthest(tracks, others):
+    assert tracks.keys() == others.keys()
+    return max(float(np.linalg.norm(tracks[name] - others[name], axis=-1).max()) for name in tracks)
+
+
+def carrier_of(rig, root_motion):
+    return rig.pose.bones["root"] if root_motion == ROOT_BONE else rig
+
+
+def test_ik_and_root_motion_go_together():
+    for root_motion in (ROOT_BONE, OBJECT):
+        rig = made_rig()
+        carrier = carrier_of(rig, root_motion)
+        home = np.array([0.2, 0.1, 0.0]) if root_motion == ROOT_BONE else np.array(rig.location)
+        carrier.location = home
+        bpy.context.view_layer.update()
+        key(rig)
+        wanted = deformed(rig)
+        key(rig, controls="IK_FEET", root_motion=root_motion)
+        found = farthest(deformed(rig), wanted)
+        print(f"IK feet, {root_motion}: {1000 * found:.4f} mm")
+        assert found < 1e-3, (root_motion, found)
+        assert "foot_ik.L" in keyed_bones(rig) and np.linalg.norm(np.array(carrier.location) - home) > 0.5
+        clear_keys(rig)
+        assert rig.animation_data.action is None and not compat.curves_of(rig)
+        assert np.allclose(carrier.location, home, atol=1e-6), (root_motion, carrier.location)
+
+
+def test_root_motion_on_every_layer():
+    rig = made_rig()
+    root = rig.pose.bones["root"]
+    location, home = root.path_from_id("location"), np.array(rig.location)
+    key(rig)
+    wanted = deformed(rig)
+    frames = len(read_fit()["root_positions"])
+    key(rig, controls="IK", root_motion=ROOT_BONE, layer=layers.BAKE, start=200, thinning=Thinning(0.5, 0.002))
+    keys = [point.co[0] for curve in compat.curves_of(rig) if curve.data_path == location for point in curve.keyframe_points]
+    assert min(keys) == 200 and max(keys) == 199 + frames and len(keys) < frames, "the root's keys are at the start, and few"
+    assert farthest(deformed(rig, 200), wanted) < 0.02
+    clear_keys(rig)
+    assert np.allclose(root.location, 0, atol=1e-6)
+
+    key(rig, root_motion=ROOT_BONE, layer=layers.NLA, start=1)
+    key(rig, controls="IK_FEET", layer=layers.NLA, start=200)  # the strip below holds the root at its end
+    assert farthest(deformed(rig, 200), wanted) < 1e-3 and farthest(deformed(rig, 1), wanted) < 1e-3
+    key(rig, controls="IK_FEET", root_motion=OBJECT, layer=layers.NLA, start=400)
+    assert farthest(deformed(rig, 400), wanted) < 1e-3 and farthest(deformed(rig, 200), wanted) < 1e-3
+    bpy.context.scene.frame_set(399 + frames)
+    key(rig, start=600)  # a new Action over all strips
+    assert farthest(deformed(rig, 600), wanted) < 1e-3
+    clear_keys(rig)
+    assert not rig.animation_data.nla_tracks and rig.animation_data.action is None
+    assert np.allclose(root.location, 0, atol=1e-6) and np.allclose(rig.location, home, atol=1e-6), (root.location, rig.location)
+
+
+def test_in_place_the_ball_stays_with_the_hands():
+    rig = made_rig()
+    key(rig, controls="IK")
+    wanted = deformed(rig)
+    key(rig, controls="IK", root_motion=IN_PLACE)
+    found = deformed(rig)
+    hips = found["DEF-spine"][:, :2]
+    assert np.ptp(hips, axis=0).max() < 0.2 < 0.5 < np.ptp(wanted["DEF-spine"][:, :2], axis=0).max()
+    away = {name: track - read_fit()["ground_path"][::7] for name, track in wanted.items()}
+    assert farthest(found, away) < 1e-3, farthest(found, away)
+    clear_keys(rig)
+
+
+takes.register()
 for test in (test_fk_and_ik_go_where_the_fit_is, test_fewer_keys_stay_within_reach, test_clear_leaves_what_is_the_users,
-             test_baked_at_a_frame_the_rest_stays, test_nla_strips, test_other_frame_rates, test_hands_carry_the_ball):
+             test_baked_at_a_frame_the_rest_stays, test_nla_strips, test_other_frame_rates, test_hands_carry_the_ball,
+             test_ik_and_root_motion_go_together, test_root_motion_on_every_layer, test_in_place_the_ball_stays_with_the_hands):
     test()
 print("controls work")

@@ -16,7 +16,7 @@ if "kinelift" not in sys.modules:  # a whole Blender; the wheels' runner has don
 from kinelift.addon.scene import compat
 from kinelift.addon.scene.armatures import bones_of, describe
 from kinelift.addon.scene.keying import apply_fit
-from kinelift.rigs import detect
+from kinelift.rigs import detect, load_preset
 from tests.blender.keyed import check_plays, error_of, made_fit
 
 FOLDER = Path(sys.argv[-1])
@@ -38,12 +38,12 @@ def edit(armature, change):
     return armature
 
 
-def check(armature, seed=1):
+def check(armature, seed=1, mapping=None):
     """Describes, keys a random fit and looks whether it plays; returns the description."""
     bpy.context.view_layer.update()
-    description = describe(armature)
+    description = describe(armature, mapping)
     path, heads, turns = made_fit(FOLDER, description, seed)
-    apply_fit(armature, path, "Take")
+    apply_fit(armature, path, "Take", mapping)
     check_plays(armature, description, heads, turns)
     return description
 
@@ -125,6 +125,23 @@ def test_other_bones_are_left_alone():
     edit(armature, change)
     check(armature)
     assert not any("twist" in bone for bone, _, _ in keyed_channels(armature))
+
+
+def test_feet_that_nothing_carries():
+    """As rigs come whose inverse kinematics was left behind: feet are bones of their own."""
+    armature = metarig()
+
+    def change(bones):
+        for side in "LR":
+            bones[f"foot.{side}"].use_connect, bones[f"foot.{side}"].parent = False, None
+
+    mapping = load_preset("rigify-human-metarig").on(armature.data.bones.keys())
+    description = check(edit(armature, change), mapping=mapping)
+    keys = keyed_channels(armature)
+    for side in "LR":
+        assert {axis for bone, channel, axis in keys if bone == f"foot.{side}" and channel == "location"} == {0, 1, 2}
+        assert description.bone_names[description.parents[description.bone_names.index(f"foot.{side}")]] == f"shin.{side}"
+    assert not any(bone.startswith("toe") and channel == "location" for bone, channel, _ in keys)
 
 
 def test_locked_channels_are_left_and_told():
@@ -258,5 +275,5 @@ tests = {name: test for name, test in globals().items() if name.startswith("test
 for name, test in tests.items():
     print(name, flush=True)
     test()
-assert len(tests) == 10
+assert len(tests) == 11
 print("odd rigs play")

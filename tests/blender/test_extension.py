@@ -118,8 +118,9 @@ def test_command_line_keys_as_it_is_told(blender, walk_file, tmp_path):
     scene, out = tmp_path / "scene.blend", tmp_path / "out"
     blender.run_script(HERE / "human_scene.py", scene)
     done = blender.run("--background", "--command", "kinelift", "retarget", "--motion", walk_file, "--blend", scene, "--target", "Player",
-                       "--controls", "ik", "--layer", "nla", "--start", 40, "--thin", 1, 5, "--out", out, "--formats", "blend,fbx")
-    assert "No IK controls are known for this rig" in done.stdout
+                       "--controls", "ik", "--layer", "nla", "--start", 40, "--thin", 1, 5, "--root-motion", "object", "--contacts", "grounding",
+                       "--out", out, "--formats", "blend,fbx")
+    assert "No IK controls are known for this rig" in done.stdout and "Standing feet slide" in done.stdout
     blender.run_script(HERE / "keyed_from_outside.py", out / "walk.blend")
 
 

@@ -42,6 +42,14 @@ def test_keys_play_on_odd_rigs_in_blender(blender_program, tmp_path: Path):
     assert "odd rigs play" in blender_program.run_script(HERE / "odd_rigs.py", tmp_path).stdout
 
 
+def test_all_root_motions_play_alike_on_the_wheels(bpy_python, tmp_path: Path):
+    assert "all root motions play alike" in bpy_python.run(HERE / "root_motion.py", tmp_path).stdout
+
+
+def test_all_root_motions_play_alike_in_blender(blender_program, tmp_path: Path):
+    assert "all root motions play alike" in blender_program.run_script(HERE / "root_motion.py", tmp_path).stdout
+
+
 @pytest.mark.parametrize("bpy_python", [DEMO_WHEEL], indirect=True)  # generating takes long; keys_play.py covers the versions
 def test_a_fit_plays_on_rigifys_full_human(bpy_python, backend_python: Path, walk_file: Path, tmp_path: Path):
     assert "the full human walks" in bpy_python.run(HERE / "full_human.py", backend_python, walk_file, tmp_path).stdout

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from backend.evaluation.retargeting import flips, jerk, joint_error, penetration, skating, turn_speeds, wrong_way_frames
+from backend.evaluation.retargeting import flips, jerk, joint_error, penetration, turn_speeds, wrong_way_frames
 
 
 def turning(degrees: np.ndarray) -> np.ndarray:
@@ -29,15 +29,6 @@ def test_a_flip_is_a_jump_that_the_source_does_not_have():
     assert turn_speeds(smooth, 30.0) == pytest.approx(np.full((10, 1), 10.0))
     assert (flips(smooth, 30.0), flips(jumping, 30.0), flips(jumping, 30.0, source=jumping)) == (0, 1, 0)
     assert flips(turning(np.arange(5) * 40.0), 60.0) == 4, "speeds count, not frames"
-
-
-def test_skating_counts_standing_feet_alone():
-    feet = np.zeros((6, 2, 3))
-    feet[:, 0, 0] = 0.01 * np.arange(6)
-    feet[:, 1, 1] = 1.0 * np.arange(6)
-    contacts = np.array([[True, False]] * 6)
-    assert skating(feet, contacts, 30.0) == pytest.approx(30.0)
-    assert skating(feet, np.zeros_like(contacts), 30.0) == 0
 
 
 def test_penetration_and_jerk():

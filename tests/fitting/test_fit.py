@@ -18,10 +18,10 @@ from rigs import load_skeleton
 from tests.fitting.human import armature_file, dance, human, joints_of, motion_of, pose, waves
 
 
-def fit(motion: Motion3D, armature: Path, folder: Path) -> dict[str, np.ndarray]:
-    result = fit_motion(motion.save(folder / "motion.npz"), armature, folder / "fit.npz", lambda fraction, message: None)
+def fit(motion: Motion3D, armature: Path, folder: Path, contacts: str = "auto") -> dict[str, np.ndarray]:
+    result = fit_motion(motion.save(folder / "motion.npz"), armature, folder / "fit.npz", lambda fraction, message: None, contacts)
     with np.load(result["fit"]) as data:
-        return {key: data[key] for key in data.files} | {"mean_error": result["mean_error"]}
+        return {key: data[key] for key in data.files} | {key: result[key] for key in ("mean_error", "skate", "source_skate")}
 
 
 def fitted_joints(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -38,7 +38,7 @@ def turns_of(rig: Rig, result: dict[str, np.ndarray]) -> np.ndarray:
 def test_a_motion_posed_on_the_rig_is_recovered(tmp_path: Path):
     armature, rig = human(tmp_path)
     joints = joints_of(rig, *dance(rig))
-    result = fit(motion_of(joints), armature, tmp_path)
+    result = fit(motion_of(joints), armature, tmp_path, "never")
     found = fitted_joints(result)
     offsets = {role: found[role] - joints[role] for role in found}
     lift = np.mean(offsets["ankle.L"], axis=0)

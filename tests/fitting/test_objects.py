@@ -15,7 +15,7 @@ FPS = 30
 def throw(tmp_path_factory):
     path = write_motion(tmp_path_factory.mktemp("throw") / "throw.npz", walk_with_throw())
     motion = Motion3D.load(path)
-    return read_body(motion, str(path), 0.09), motion.object_positions.astype(float)
+    return read_body(motion, str(path), 0.09, "auto"), motion.object_positions.astype(float)
 
 
 def runs(values: np.ndarray) -> list[str]:
@@ -46,7 +46,7 @@ def test_what_is_far_from_both_hands_is_never_held(throw):
 def test_a_dribble_is_held_at_its_top_only(tmp_path):
     path = write_motion(tmp_path / "dribble.npz", walk_with_ball())
     motion = Motion3D.load(path)
-    held = holders(read_body(motion, str(path), 0.09), motion.object_positions.astype(float))[:, 0]
+    held = holders(read_body(motion, str(path), 0.09, "auto"), motion.object_positions.astype(float))[:, 0]
     heights = motion.object_positions[:, 0, 2]
     assert set(held) == {"", "hand.R"} and heights[held == ""].max() < heights[held == "hand.R"].max()
     assert heights[held == ""].mean() < heights[held == "hand.R"].mean()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.motion.contacts import contact_weights, find_contacts, skating, spells
+from backend.motion.contacts import contact_weights, find_contacts, skating, slide_speed, spells
 
 
 def feet(heights: list[float], speed: float = 0.0, fps: float = 30.0) -> np.ndarray:
@@ -62,3 +62,10 @@ def test_one_frame_is_no_contact():
 def test_spells_are_first_frames_and_ends():
     assert spells(np.array([True, False, True, True])) == [(0, 1), (2, 4)]
     assert spells(np.zeros(3, bool)) == []
+def test_only_standing_feet_slide():
+    feet = np.zeros((6, 2, 3))
+    feet[:, 0, 0] = 0.01 * np.arange(6)
+    feet[:, 1, 1] = 1.0 * np.arange(6)
+    contacts = np.array([[True, False]] * 6)
+    assert slide_speed(feet, contacts, 30.0) == pytest.approx(0.3)
+    assert slide_speed(feet, np.zeros_like(contacts), 30.0) == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -194,6 +195,24 @@ def test_a_preset_whose_bones_hang_together_otherwise_is_not_taken():
     assert found.mapping.bones["spine.3"] == "spine.004"
     assert found.mapping.bones["neck.0"] == "spine.005"
     assert found.mapping.bones["head"] == "spine.007"
+
+
+@pytest.mark.parametrize(("elbow", "title"), [(0.65, "Quaternius hoofed animal"), (0.17, None), (1.0, "Quaternius fox or dog")])
+def test_rigs_that_share_names_are_told_apart_by_their_forearm(elbow: float, title: str | None):
+    """The joint in the middle of the front limb is a carpus in one and an elbow in the other."""
+    preset = load_preset("quaternius-hoofed")
+    names = [*preset.roles, "Unmapped"]
+    heights = {"FrontUpperLeg": 1.3, "FrontLowerLeg": elbow, "IKFrontLeg": 0.2, "FF": 0.08}
+    heads = [(0.0, float(number), heights.get(name.split(".")[0], 2.0)) if name.split(".")[0] not in heights else (0.0, 0.0, heights[name.split(".")[0]])
+             for number, name in enumerate(names)]
+    parents = [names.index("Back") if name in ("Torso", "BackLeg.L", "BackLeg.R", "FrontShoulder.L", "FrontShoulder.R") else -1 for name in names]
+    for chain in (("Torso", "Torso2", "Torso3", "Neck1", "Neck2", "Neck3", "Head"), *((f"BackLeg.{s}", f"BackUpperLeg.{s}", f"BackLowerLeg.{s}") for s in "LR"),
+                  *((f"FrontShoulder.{s}", f"FrontUpperLeg.{s}", f"FrontLowerLeg.{s}") for s in "LR")):
+        for carrier, carried in pairwise(chain):
+            parents[names.index(carried)] = names.index(carrier)
+    bones = Bones(names, parents, heads, [(x, y + 0.1, z) for x, y, z in heads])
+    found = detect(bones).mapping
+    assert (found.title == title) if title else not found.title.startswith("Quaternius")
 
 
 def test_a_preset_of_the_user_goes_first():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rigs import Mapping, load_preset, preset_names, write_preset
 from rigs.controls import IkLimb, limbs_of, limbs_text
-from rigs.presets import CHAIN_ROLES, HUMAN_ROLES, NEEDED, NEEDED_ROLES, ROLES, Switch, read_preset
+from rigs.presets import CHAIN_ROLES, HUMAN_ROLES, NEEDED, NEEDED_ROLES, ROLES, Switch, above, read_preset
 from tests.properties import patient
 
 OPTIONAL = {"human": {"toe"}, "quadruped": {"scapula", "upper_arm", "thigh", "front_hoof", "hind_hoof", "tail"}}
@@ -91,6 +91,8 @@ follows = "f"
     (f'title = "A"\nkind = "human"\nswitches = 3\n[bones]\n{BONES}', "not a list"),
     (f'title = "A"\nkind = "human"\nprefix = "("\n[bones]\n{BONES}', "not a regular expression"),
     (f'title = "A"\nkind = "human"\nprefix = 3\n[bones]\n{BONES}', "not a regular expression"),
+    (f'title = "A"\nkind = "human"\nforearm = [0.7, 0.4]\n[bones]\n{BONES}', "'forearm' is .*least and the largest share"),
+    (f'title = "A"\nkind = "human"\nforearm = 0.5\n[bones]\n{BONES}', "'forearm' is 0.5"),
     (f'title = "A"\nkind = "human"\n[bones]\n{BONES}\n[[switches]]\nbone = "x"', "number 1 is incomplete"),
     (f'title = "A"\nkind = "human"\nik = 3\n[bones]\n{BONES}', "'ik' is not a list"),
     (f'title = "A"\nkind = "human"\n[bones]\n{BONES}\n[[ik]]\nlimb = "leg.L"', r"\[\[ik\]\] number 1 is incomplete"),
@@ -104,6 +106,15 @@ def test_a_wrong_file_is_named_with_the_spot(tmp_path: Path, text: str, said: st
     with pytest.raises(ValueError, match=said) as caught:
         read_preset(path)
     assert "mine.toml" in str(caught.value)
+
+
+def test_the_part_of_a_limb_that_comes_before_another():
+    roles = ["pelvis", "upper_arm.L", "hand.L", "thigh.R", "front_hoof.R", "metacarpus.R"]
+    assert above("hand.L", roles, "human") == "upper_arm.L", "the forearm is not there"
+    assert above("upper_arm.L", roles, "human") is None
+    assert above("foot.R", roles, "human") == "thigh.R"
+    assert above("front_hoof.R", roles, "quadruped") == "metacarpus.R"
+    assert above("head", roles, "human") is None
 
 
 def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path: Path):

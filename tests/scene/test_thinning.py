@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def curve(seed: int, frames: int, columns: int = 3) -> np.ndarray:
 
 def rebuilt(values: np.ndarray, tangents: np.ndarray | None, keys: np.ndarray) -> np.ndarray:
     result = values.copy()
-    for start, end in itertools.pairwise(keys):
+    for start, end in pairwise(keys):
         result[start + 1:end] = between(values, tangents, start, end)
     return result
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from backend.fitting.contacts import STRAIGHTEST, kept_angles, lowering, planted
 from backend.fitting.quadruped.rest import Rest
 from backend.fitting.quadruped.source import LIMBS, NAMES, Animal
 from backend.fitting.vectors import about, across, dot, frames, length, smoothed, smoothstep, swing, unit
-from backend.motion.contacts import spells
 
 BEND_SHARE = 0.4
 """How much of the way that hips and shoulders swing about tail root and neck is a turn of pelvis and chest."""
@@ -31,12 +31,6 @@ is how the animal is built, up to as much again as the second number."""
 
 TRUNK = (0.7, 1.05)
 """How close neck and tail root come when the spine bends, and how far apart, in their usual distance."""
-
-EASE_SECONDS = 0.25
-"""How long a lifted foot takes from its own way to its place on the floor."""
-
-STRAIGHTEST = 0.998
-"""Largest part of its length that a limb's ends may be apart."""
 
 BENT = (0.03, 0.08)
 """In leg lengths: a joint this far out bends as the rig's lengths ask; before, it is as far out as in the motion, so that noise of a
@@ -77,11 +71,11 @@ def scales(animal: Animal, rest: Rest) -> tuple[float, dict[str, float]]:
     return float(np.mean(list(heights.values()))), heights
 
 
-def place(animal: Animal, rest: Rest) -> Places:
-    """Positions that the rig can reach."""
+def place(animal: Animal, rest: Rest, contacts: str) -> Places:
+    """Positions that the rig can reach. contacts: a key of `contacts.MODES`."""
     scale, heights = scales(animal, rest)
     swings = {pair: _swing(animal, rest, scale, pair) for pair in LIMBS}
-    feet, headings = _feet(animal, rest, scale, heights)
+    feet, headings = _feet(animal, rest, scale, heights, contacts)
     girdles = {}
     for pair in LIMBS:
         girdle = animal.girdle(pair)
@@ -95,7 +89,7 @@ def place(animal: Animal, rest: Rest) -> Places:
             middle = ends[pair] + np.einsum("tij,tj->ti", trunk, swings[pair])
             tops[pair, side] = middle + turns[pair] @ (rest.limbs[pair, side].top - rest.girdle(pair))
         if not last:
-            girdles = {pair: girdles[pair] - smoothed(_shortfall(animal, rest, tops, feet, pair), 0.04 * animal.fps) for pair in LIMBS}
+            girdles = {pair: girdles[pair] - _lowering(animal, rest, scale, tops, feet, pair) for pair in LIMBS}
     limbs = {limb: (tops[limb], *_bent(animal, rest, limb, tops[limb], feet[limb])) for limb in NAMES}
     return Places(turns["hind"], turns["front"], ends, limbs, headings)
 
@@ -141,20 +135,20 @@ def _share(turns: np.ndarray, fps: float) -> np.ndarray:
     return about(vectors / size[:, None], LARGEST_BEND * np.tanh(size / LARGEST_BEND))
 
 
-def _feet(animal: Animal, rest: Rest, scale: float, heights: dict[str, float]) -> tuple[dict, dict]:
+def _feet(animal: Animal, rest: Rest, scale: float, heights: dict[str, float], contacts: str) -> tuple[dict, dict]:
     """Where the feet go [T,3], and turns about the vertical [T,3,3] away from rest that they have."""
-    feet, headings = {}, {}
-    for limb in NAMES:
+    ways, headings = np.empty((animal.frames, len(NAMES), 3)), {}
+    angles = np.arctan2(animal.heading[:, 1, 0], animal.heading[:, 0, 0])
+    for number, limb in enumerate(NAMES):
         pair, _ = limb
         foot = animal.limb(*limb)[2]
-        way = foot * [scale, scale, 0] + np.einsum("tij,j->ti", animal.heading, _other_build(animal, rest, scale, limb))
-        way[:, 2] = rest.height(pair) + heights[pair] * (foot[:, 2] - animal.standing[pair])
-        contacts = spells(animal.contacts[limb])
-        places = [np.append(way[start:end, :2].mean(axis=0), rest.height(pair)) for start, end in contacts]
-        feet[limb] = way + _eased([place - way[start:end] for place, (start, end) in zip(places, contacts, strict=False)], contacts, animal)
-        feet[limb][:, 2] = np.maximum(feet[limb][:, 2], rest.height(pair))
-        headings[limb] = _held(animal.heading, contacts, animal) @ rest.axes.T
-    return feet, headings
+        ways[:, number] = foot * [scale, scale, 0] + np.einsum("tij,j->ti", animal.heading, _other_build(animal, rest, scale, limb))
+        ways[:, number, 2] = rest.height(pair) + heights[pair] * (foot[:, 2] - animal.standing[pair])
+        kept = kept_angles(angles, animal.contacts.kept[:, number], animal.fps)
+        headings[limb] = about(np.broadcast_to([0.0, 0.0, 1.0], foot.shape), kept) @ rest.axes.T
+    standing = np.array([rest.height(pair) for pair, _ in NAMES])
+    feet = planted(ways, animal.contacts, standing, animal.fps, animal.size / scale, contacts)
+    return dict(zip(NAMES, np.moveaxis(feet, 1, 0), strict=True)), headings
 
 
 def _other_build(animal: Animal, rest: Rest, scale: float, limb: tuple[str, str]) -> np.ndarray:
@@ -169,43 +163,12 @@ def _other_build(animal: Animal, rest: Rest, scale: float, limb: tuple[str, str]
     return np.array([mirror * wider, -longer, 0.0])
 
 
-def _eased(moves: list[np.ndarray], contacts: list[tuple[int, int]], animal: Animal) -> np.ndarray:
-    """[T,3] the moves of the contacts at their frames; in between from one to the next, or to none and back where that is long."""
-    eased = np.zeros((animal.frames, 3))
-    ease = EASE_SECONDS * animal.fps
-    times = np.arange(animal.frames)
-    for number, (move, (start, end)) in enumerate(zip(moves, contacts, strict=False)):
-        eased[start:end] = move
-        following = contacts[number + 1][0] if number + 1 < len(contacts) else None
-        if following is not None and following - end < 2 * ease:
-            gap = slice(end, following)
-            share = smoothstep(times[gap], end - 1, following)[:, None]
-            eased[gap] = (1 - share) * move[-1] + share * moves[number + 1][0]
-        else:
-            later = times[end : following]
-            eased[end:following] += (1 - smoothstep(later, end - 1, end - 1 + ease))[:, None] * move[-1]
-        before = contacts[number - 1][1] if number else 0
-        if not number or start - before >= 2 * ease:
-            eased[before:start] += smoothstep(times[before:start], start - ease, start)[:, None] * move[0]
-    return eased
-
-
-def _held(heading: np.ndarray, contacts: list[tuple[int, int]], animal: Animal) -> np.ndarray:
-    """Headings [T,3,3] that don't change while a foot stands, and in between go from one to the next."""
-    angles = np.unwrap(np.arctan2(heading[:, 1, 0], heading[:, 0, 0]))
-    moves = [np.repeat((angles[start:end].mean() - angles[start:end])[:, None], 3, axis=1) for start, end in contacts]
-    angles = angles + _eased(moves, contacts, animal)[:, 0]
-    return about(np.broadcast_to([0.0, 0.0, 1.0], (len(angles), 3)), angles)
-
-
-def _shortfall(animal: Animal, rest: Rest, tops: dict, feet: dict, pair: str) -> np.ndarray:
-    """[T,3] how far hips or shoulders are out of reach of the feet on the floor."""
-    excess = []
-    for side in "LR":
-        limb = rest.limbs[pair, side]
-        to_top = tops[pair, side] - feet[pair, side]
-        excess.append(unit(to_top) * (np.maximum(length(to_top) - STRAIGHTEST * sum(limb.reach), 0) * animal.down[pair, side])[:, None])
-    return np.where((length(excess[0]) > length(excess[1]))[:, None], *excess)
+def _lowering(animal: Animal, rest: Rest, scale: float, tops: dict, feet: dict, pair: str) -> np.ndarray:
+    """[T,3] how hips or shoulders go down for the feet on the floor to be in reach."""
+    limbs = [(pair, side) for side in "LR"]
+    reach = np.array([STRAIGHTEST * sum(rest.limbs[limb].reach) for limb in limbs])
+    ends, weights = (np.stack([places[limb] for limb in limbs], axis=1) for places in (tops, feet)), np.stack([animal.down[limb] for limb in limbs], axis=1)
+    return lowering(*ends, reach, weights, animal.fps, animal.size / scale)[:, None] * [0, 0, 1]
 
 
 def _bent(animal: Animal, rest: Rest, name: tuple[str, str], top: np.ndarray, foot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

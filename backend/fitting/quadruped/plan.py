@@ -8,6 +8,7 @@ import numpy as np
 
 from backend.fitting.kinematics import Rig
 from backend.fitting.plan import Plan, stiffness
+from backend.fitting.quadruped.ends import with_ends
 from backend.fitting.quadruped.places import ENDS, scales
 from backend.fitting.quadruped.rest import hinges, read_rest, tail_root
 from backend.fitting.quadruped.source import LIMBS, NAMES, read_animal
@@ -26,13 +27,13 @@ ROUNDS, DAMPING = (0.01, 1.0), 0.1
 """See `plan.Plan`. A limb of six bones has wrong bends in which a fit could be caught: at first the rest pose leads."""
 
 
-def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
-    """What to solve for an animal's motion. Raises KineliftError naming `place` for a motion that can't be used."""
-    whole, tail = rig, set(rig.chain("tail"))
+def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:
+    """What to solve for an animal's motion. contacts: a key of `contacts.MODES`. Raises KineliftError naming `place` for a motion that can't be used."""
+    whole, tail = with_ends(rig), set(rig.chain("tail"))
     solved = [bone for bone in range(rig.bones) if bone not in tail]
     rig = whole.part(solved)
     rest = read_rest(rig)
-    animal = read_animal(motion, place, min(rest.height(pair) for pair in LIMBS) / rest.leg)
+    animal = read_animal(motion, place, min(rest.height(pair) for pair in LIMBS) / rest.leg, contacts)
     rest = read_rest(rig, {pair: upper / lower for pair, (upper, lower) in animal.lengths.items()})
     seen = np.einsum("tji,tj->ti", animal.heading, animal["tail_root"] - animal.girdle("hind")) / animal.leg
     rest = replace(rest, ends=rest.ends | {"hind": tail_root(whole, rest, np.median(seen, axis=0))})
@@ -43,7 +44,7 @@ def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
         own = (limb.top_bone, limb.top), (limb.middle_bone, limb.middle), (limb.last, limb.foot)
         points |= {f"{joint}.{side}": point for joint, point in zip(LIMBS[pair].joints, own, strict=False)}
     points |= {ENDS["hind"]: (0, rest.ends["hind"]), ENDS["front"]: ((rig.chain("spine") or [0])[-1], rest.ends["front"])}
-    targets = build_targets(rig, rest, animal)
+    targets = build_targets(rig, rest, animal, contacts)
     if "head" in targets.joints:
         points["head"] = rig.index["head"], rig.heads[rig.index["head"]]
     floor = np.array([0.0, 0.0, animal.floor])
@@ -63,6 +64,8 @@ def plan(motion: Motion3D, place: str, rig: Rig) -> Plan:
         stiffness=stiffness(rig, motion.fps, REST_SIGMA, TWIST_SIGMA),
         scale=scale,
         points=points,
+        feet={f"{LIMBS[pair].joints[2]}.{side}": animal.limb(pair, side)[2] for pair, side in NAMES},
+        stands=animal.contacts.stands,
         finish=finish,
         objects=lambda reached: scale * (objects - floor),
         holders=np.full(objects.shape[:2], "", dtype="U6"),

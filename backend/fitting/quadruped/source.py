@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.errors import KineliftError
+from backend.fitting.contacts import Floor, find_floor
 from backend.fitting.source import LOWEST, SPIKE, without_spikes
 from backend.fitting.vectors import frames, length, smoothed, smoothstep, unit
-from backend.motion.contacts import find_contacts
 from backend.motion.motion3d import Motion3D
 from backend.motion.roles import by_role, check_roles
 from rigs.presets import FRONT_LIMB, HIND_LIMB
@@ -57,7 +57,7 @@ class Animal:
     lengths: pair -> shoulder to carpus and carpus to foot, hip to hock and hock to foot; trunk [T,3]: unit, from tail root to neck, which
     the limbs' swinging does not move; span: how far these are apart;
     heading [T,3,3]: columns left, back, up of the level animal; floor: its height; standing: pair -> height of a foot that stands;
-    down: limb -> [T] 1 while the foot is on the floor; contacts: limb -> [T] bool, while it rests there in one place;
+    down: limb -> [T] 1 while the foot is on the floor; contacts: of the four feet; size: metres of the usual horse for a metre of this animal;
     tall: pair -> height of hips or shoulders over the standing feet, None where they never stand.
     """
 
@@ -70,7 +70,8 @@ class Animal:
     floor: float
     standing: dict[str, float]
     down: dict[tuple[str, str], np.ndarray]
-    contacts: dict[tuple[str, str], np.ndarray]
+    contacts: Floor
+    size: float
     tall: dict[str, float | None]
 
     @property
@@ -107,8 +108,9 @@ class Animal:
         return float(np.mean([sum(lengths) for lengths in self.lengths.values()]))
 
 
-def read_animal(motion: Motion3D, place: str, foot_ratio: float) -> Animal:
-    """Finds the roles of a motion's joints. `foot_ratio` is how high the rig's foot points are over its floor, in leg lengths.
+def read_animal(motion: Motion3D, place: str, foot_ratio: float, contacts: str) -> Animal:
+    """Finds the roles of a motion's joints. `foot_ratio` is how high the rig's foot points are over its floor, in leg lengths; contacts: a
+    key of `contacts.MODES`.
 
     Raises KineliftError naming `place` when a needed role is missing or legs have no length.
     """
@@ -129,11 +131,11 @@ def read_animal(motion: Motion3D, place: str, foot_ratio: float) -> Animal:
     # Feet that never come down, of an animal that rears, have the other feet's height.
     standing = {pair: lowest[pair] if lowest[pair] < min(lowest.values()) + 0.05 * leg else min(lowest.values()) for pair in LIMBS}
     down = {limb: 1 - smoothstep((foot[:, 2] - standing[limb[0]]) / leg, 0.02, 0.08) for limb, foot in feet.items()}
-    found = find_contacts(np.stack(list(feet.values()), axis=1) * USUAL_LEG / leg, motion.fps)
-    contacts = {limb: found[:, number] & (down[limb] > 0) for number, limb in enumerate(feet)}
+    size = USUAL_LEG / leg
+    found = find_floor(np.stack(list(feet.values()), axis=1), np.array([standing[pair] for pair, _ in feet]), motion.fps, size, contacts)
     tall = {pair: _tall(joints, lengths, trunk, down, pair) for pair in LIMBS}
     span = float(np.median(length(joints["neck"] - joints["tail_root"])))
-    return Animal(joints, motion.fps, lengths, trunk, span, heading, floor, standing, down, contacts, tall)
+    return Animal(joints, motion.fps, lengths, trunk, span, heading, floor, standing, down, found, size, tall)
 
 
 def girdle(joints: dict[str, np.ndarray], pair: str) -> np.ndarray:

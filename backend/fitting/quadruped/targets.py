@@ -20,9 +20,9 @@ FOOT_SIGMA, HEAD_SIGMA, TRUNK_SIGMA = 0.03, 0.05, 0.1
 """How far directions may miss, as unit vectors."""
 
 
-def build_targets(rig: Rig, rest: Rest, animal: Animal) -> Targets:
-    """Targets in world metres."""
-    places = place(animal, rest)
+def build_targets(rig: Rig, rest: Rest, animal: Animal, contacts: str) -> Targets:
+    """Targets in world metres. contacts: a key of `contacts.MODES`."""
+    places = place(animal, rest, contacts)
     looks = head(rig, rest, animal, places)
     chest = (rig.chain("spine") or [0])[-1]
     points: list[tuple[str, int, np.ndarray, np.ndarray, float]] = []

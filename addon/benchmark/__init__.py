@@ -1,0 +1,1 @@
+"""What `build.py bench` needs of Blender."""
