@@ -25,7 +25,6 @@ COMMANDS = {
     "project": ("backend.training.project", "make a folder of 2D motions from 3D motion files"),
     "train": ("backend.training.train", "train a pack on a folder of 2D motions"),
     "train-lift": ("backend.mvlift.stages", "train a pack that lifts, in four stages, on a folder of 2D motions"),
-    "compare-optimise": ("backend.mvlift.compare", "measure the second stage of lifting against the official program's"),
     "evaluate": ("backend.evaluation.evaluate", "print the tables of the papers for a pack"),
     "import-mas": ("backend.packs.import_mas", "make a pack from an official MAS checkpoint"),
     "import-mvlift": ("backend.packs.import_mvlift", "make a pack from official MVLift checkpoints"),

@@ -1,11 +1,15 @@
-"""Values out of a pickle, whose instructions are read one by one and never run: texts, numbers, lists, tables and numpy arrays."""
+"""Values out of a pickle, whose instructions are read one by one and never run: texts, numbers, lists, tables and numpy arrays.
+
+Files of `joblib`, whose arrays lie between the pickle's instructions, are read likewise; compressed ones are not.
+"""
 
 from __future__ import annotations
 
+import io
 import math
 import pickletools
 import re
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -15,10 +19,11 @@ VALUES = {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "INT", "LO
           "SHORT_BINSTRING", "BINSTRING", "FLOAT", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 EMPTY = {"EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_DICT": dict}
-NUMPY = {f"{module} {name}": name for module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
-         for name in ("_reconstruct", "ndarray", "dtype", "scalar")} | {
-    "_codecs encode": "encode", "__builtin__ bytes": "bytes", "builtins bytes": "bytes"}
-"""The names of functions that numpy's arrays mention, and what stands for each of them here."""
+NUMPY = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
+KNOWN = {f"{module} {name}": name for module in NUMPY for name in ("_reconstruct", "_frombuffer", "ndarray", "dtype", "scalar")} | {
+    "_codecs encode": "encode", "__builtin__ bytes": "bytes", "builtins bytes": "bytes", "__builtin__ dict": "dict", "builtins dict": "dict",
+    "collections OrderedDict": "dict", "collections defaultdict": "defaultdict", "joblib.numpy_pickle NumpyArrayWrapper": "joblib"}
+"""The names of functions that arrays and tables mention, and what stands for each of them here."""
 
 
 class NeedsCode(Exception):  # noqa: N818  what the pickle is, not what went wrong
@@ -37,6 +42,14 @@ class _Array:
     """An array whose content is still to come."""
 
 
+class _Following:
+    """An array of joblib's: its bytes follow the instruction that says what it is."""
+
+
+class _Buffer(bytes):
+    """Bytes that may change, of which protocol 5 makes arrays."""
+
+
 class _Type:
     """The type of an array's numbers; `text` as numpy writes it."""
 
@@ -45,17 +58,19 @@ class _Type:
 
 
 def plain_pickle(data: bytes) -> Any:
-    """The value. An array of objects comes as a list, and one without dimensions as its object.
+    """The value. An array of objects comes as a list, and one without dimensions as its object; tables of all kinds come as dictionaries.
 
     Raises NeedsCode for an instruction that could do more than make a value, and BrokenPickle.
     """
     try:
-        return _read(bytes(data))
+        value = _read(io.BytesIO(bytes(data)))
+        _check(value, set(), set())
+        return value
     except FAILURES as error:
         raise BrokenPickle(str(error)[:200] or type(error).__name__) from error
 
 
-def _read(data: bytes) -> Any:
+def _read(file: BinaryIO) -> Any:
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     mark = object()
@@ -66,12 +81,14 @@ def _read(data: bytes) -> Any:
         del stack[start:]
         return items
 
-    for opcode, argument, _ in pickletools.genops(data):
+    for opcode, argument, _ in pickletools.genops(file):
         name = opcode.name
         if name == "MARK":
             stack.append(mark)
         elif name in VALUES:
             stack.append(argument)
+        elif name == "BYTEARRAY8":
+            stack.append(_Buffer(argument))
         elif name in CONSTANTS:
             stack.append(CONSTANTS[name])
         elif name in EMPTY:
@@ -97,9 +114,14 @@ def _read(data: bytes) -> Any:
         elif name == "REDUCE":
             arguments, function = stack.pop(), stack.pop()
             stack.append(_made(function, arguments))
+        elif name == "NEWOBJ":
+            arguments, function = stack.pop(), stack.pop()
+            if not isinstance(function, _Name) or function != "joblib" or arguments != ():
+                raise NeedsCode(name)
+            stack.append(_Following())
         elif name == "BUILD":
             state, unfinished = stack.pop(), stack.pop()
-            finished = _finished(unfinished, state)
+            finished = _following(file, state) if isinstance(unfinished, _Following) else _finished(unfinished, state)
             stack.append(finished)
             memo.update({key: finished for key, value in memo.items() if value is unfinished})
         elif name not in ("PROTO", "FRAME", "STOP"):
@@ -112,9 +134,9 @@ def _table(items: list[Any]) -> dict:
 
 
 def _known(name: str) -> _Name:
-    if name not in NUMPY:
+    if name not in KNOWN:
         raise NeedsCode(name)
-    return _Name(NUMPY[name])
+    return _Name(KNOWN[name])
 
 
 def _made(function: Any, arguments: tuple) -> Any:
@@ -126,10 +148,17 @@ def _made(function: Any, arguments: tuple) -> Any:
         return _Type(arguments[0])
     if function == "scalar":
         return _numbers(arguments[0], arguments[1], ())[()].item()
+    if function == "_frombuffer":
+        content, kind, shape, order, *axes = arguments
+        return _numbers(kind, content, shape, "C").transpose(*axes) if order == "K" and axes else _numbers(kind, content, shape, order)
     if function == "encode" and arguments[1] in ("latin1", "latin-1"):  # bytes as Python 2 writes them
         return arguments[0].encode("latin-1")
     if function == "bytes" and arguments == ():
         return b""
+    if function == "dict":
+        return dict(*arguments)
+    if function == "defaultdict":  # what it would make by itself is left out
+        return dict(*arguments[1:])
     raise NeedsCode(function)
 
 
@@ -137,6 +166,8 @@ def _finished(unfinished: Any, state: tuple) -> Any:
     if isinstance(unfinished, _Type):
         unfinished.order = state[1]
         return unfinished
+    if type(unfinished) is dict and isinstance(state, dict):
+        return unfinished  # what a dictionary of another kind knows besides its entries
     if not isinstance(unfinished, _Array):
         raise NeedsCode("BUILD")
     _, shape, kind, is_fortran, content = state
@@ -145,10 +176,38 @@ def _finished(unfinished: Any, state: tuple) -> Any:
     return _numbers(kind, content, shape, "F" if is_fortran else "C")
 
 
-def _numbers(kind: _Type, content: bytes, shape: tuple, order: str = "C") -> np.ndarray:
+def _following(file: BinaryIO, facts: dict) -> np.ndarray:
+    """The array whose bytes come next in a file of joblib."""
+    if facts.get("numpy_array_alignment_bytes") is not None:
+        file.read(file.read(1)[0])
+    dtype, shape = _dtype(facts["dtype"]), facts["shape"]
+    return _numbers(facts["dtype"], file.read(max(0, dtype.itemsize * math.prod(shape))), shape, facts["order"])
+
+
+def _dtype(kind: _Type) -> np.dtype:
     if not re.fullmatch(r"b1|[iu][1248]|f[248]|[SU]\d{1,6}", kind.text) or kind.order not in ("|", "<", ">", "="):
         raise NeedsCode(f"numpy.dtype {kind.text}")
-    dtype = np.dtype(f"{kind.order}{kind.text}")
+    return np.dtype(f"{kind.order}{kind.text}")
+
+
+def _numbers(kind: _Type, content: bytes, shape: tuple, order: str = "C") -> np.ndarray:
+    dtype = _dtype(kind)
     if dtype.itemsize * math.prod(shape) != len(content):
         raise ValueError(f"an array of shape {list(shape)} has {len(content)} bytes")
-    return np.frombuffer(content, dtype).reshape(shape, order=order) if len(content) else np.zeros(shape, dtype)
+    if order not in ("C", "F"):
+        raise NeedsCode(f"an array of the order {order!r}")
+    return np.frombuffer(bytes(content), dtype).reshape(shape, order=order) if len(content) else np.zeros(shape, dtype)
+
+
+def _check(value: Any, around: set[int], done: set[int]) -> None:
+    """Raises for what only stands for something else, and for what is inside of itself. around: identities of what the value is in; done: of what was
+    looked at before."""
+    if isinstance(value, _Name | _Type | _Array | _Following | _Buffer):
+        raise NeedsCode(value if isinstance(value, _Name) else type(value).__name__.strip("_").lower())
+    if not isinstance(value, dict | list | tuple) or id(value) in done:
+        return
+    if id(value) in around:
+        raise ValueError("a list in itself")
+    for one in [*value, *value.values()] if isinstance(value, dict) else value:
+        _check(one, around | {id(value)}, done)
+    done.add(id(value))

@@ -17,6 +17,8 @@ from scipy.sparse.linalg import spsolve
 from backend.motion.contacts import LANDS, LIFTED, find_contacts, spells
 from rigs import Skeleton
 
+LARGE_LEG = 0.8  # metres; what has shorter legs takes smaller steps, and takes them sooner
+SMALLEST = 0.01  # of that; what has no legs to speak of is no smaller
 RESTING = 0.1  # metres a second in the picture, below which a foot rests against the root
 ROUNDS = (LIFTED, 0.04, LANDS[0], LANDS[0])  # metres; a floor is levelled by its contacts, which then are found more strictly
 AIRBORNE = 0.15  # metres above the standing height; a foot that is higher is in the air, however still
@@ -64,6 +66,15 @@ def limbs(skeleton: Skeleton) -> list[list[int]]:
     return chains
 
 
+def size_of(keypoints: np.ndarray, legs: Sequence[Sequence[int]]) -> float:
+    """How much smaller than usual the steps of a motion [T,J,3] are, by the lengths of its legs, joints from hip to foot: 1 for people and horses.
+
+    A cat is a small horse that hurries: heights and ways go by its size, times by the square root of it, and so do speeds.
+    """
+    lengths = [np.linalg.norm(np.diff(keypoints[:, list(leg)], axis=1), axis=-1).sum(-1).mean() for leg in legs]
+    return float(np.clip(np.mean(lengths) / LARGE_LEG, SMALLEST, 1))
+
+
 def plant(positions: np.ndarray, skeleton: Skeleton, fps: float, standing: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The motion with its feet planted: a foot in contact keeps one place, and no foot is below the standing height.
 
@@ -73,6 +84,13 @@ def plant(positions: np.ndarray, skeleton: Skeleton, fps: float, standing: float
             the clip's own contacts: nothing in a clip tells how high its foot joints are above their soles.
     Returns: the motion [T,J,3], its bones as long as before, and how far the body was shifted [T,3], so that objects can go with it.
     """
+    size = size_of(positions, limbs(skeleton))
+    planted, shift = _planted(positions / size, skeleton, fps * math.sqrt(size), None if standing is None else standing / size)
+    return planted * size, shift * size
+
+
+def _planted(positions: np.ndarray, skeleton: Skeleton, fps: float, standing: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """As `plant`, of what is as large as people are, for which lengths, times and speeds here are meant."""
     chains = limbs(skeleton)
     ends = [chain[-1] for chain in chains]
     shift, contacts, places = _settle(positions[:, ends], fps, standing)

@@ -1,13 +1,18 @@
-"""Which way is up, and where the floor is: what standing feet say."""
+"""Which way is up, and where the floor is: what standing feet say.
+
+Lengths, times and speeds here are those of people; of smaller ones they are as much smaller as `size_of` says.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from backend.motion.contacts import LANDS, LIFTED, find_contacts, spells
+from backend.motion.planting import limbs, size_of
 from rigs import Skeleton
 
 TILT = 0.05  # radians, standard deviation of the tilt that a motion comes with
@@ -17,28 +22,35 @@ REWEIGHTED = 3
 
 
 def contact_points(motions: Sequence[np.ndarray], skeleton: Skeleton, fps: float, lands: float = LANDS[0]) -> tuple[np.ndarray, np.ndarray]:
-    """Where feet stood in motions [T,J,3], one point for each contact [N,3] metres, and for how many seconds [N], 1 at most. lands: how low
-    a foot must be, as for `find_contacts`."""
+    """Where feet stood in motions [T,J,3], one point for each contact [N,3] metres, and for how many seconds [N], 1 at most, as somebody as large
+    as people would have taken. lands: how low a foot must be, as for `find_contacts`."""
     feet, points, seconds = [skeleton.joints.index(name) for name in skeleton.feet], [], []
     for motion in motions:
-        contacts = find_contacts(motion[:, feet], fps, lands)
+        size = size_of(motion, limbs(skeleton))
+        rate = fps * math.sqrt(size)
+        contacts = find_contacts(motion[:, feet] / size, rate, lands)
         for column, foot in enumerate(feet):
             for start, end in spells(contacts[:, column]):
                 points.append(motion[start:end, foot].mean(0))
-                seconds.append(min(1.0, (end - start) / fps))
+                seconds.append(min(1.0, (end - start) / rate))
     return np.reshape(points, (-1, 3)), np.array(seconds)
 
 
 def level(motions: Sequence[np.ndarray], skeleton: Skeleton, fps: float) -> np.ndarray:
     """The turn [3,3] about the origin that makes the floor of motions [T,J,3] level: the plane through the feet's contacts, less tilted the
     less they say."""
-    turn = np.eye(3)
+    turn, size = np.eye(3), mean_size(motions, skeleton)
     for lands in ROUNDS:
         points, weights = contact_points([motion @ turn.T for motion in motions], skeleton, fps, lands)
         if len(points) < 3:
             return turn
-        turn = _upright(points @ turn, weights)
+        turn = _upright(points @ turn / size, weights)
     return turn
+
+
+def mean_size(motions: Sequence[np.ndarray], skeleton: Skeleton) -> float:
+    """How much smaller than people the subjects of motions [T,J,3] are."""
+    return float(np.mean([size_of(motion, limbs(skeleton)) for motion in motions]))
 
 
 def _upright(points: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from backend.motion.cameras import view_axes
 from backend.motion.motion3d import Camera, Motion3D
 from backend.motion.planting import plant
 from backend.mvlift.denoise import Denoised, DenoiseSettings, Track, denoise
-from backend.mvlift.ground import floor_height, level
+from backend.mvlift.ground import floor_height, level, mean_size
 from backend.mvlift.model import LiftModel, load_lift_model
 from backend.mvlift.rigid_fit import things_of
 from backend.mvlift.skeleton_fit import fit_skeleton
@@ -33,7 +33,7 @@ SURE = (0.1, 0.5)  # confidences below which a point is not trusted at all, and 
 TRIED_FOCALS = (1.0, 0.75, 1.4)  # widths of the picture's longer side, the usual one first
 BETTER = 0.95  # share of the usual focal length's error below which another one is believed
 FLOOR_SHARES = (0.85, 1.18)  # by how much tracks are scaled so that all stand on one floor
-LOWEST_CAMERA = 0.3  # metres above the floor; a lower camera does not tell sizes
+LOWEST_CAMERA = 0.3  # metres above the floor of people; a lower camera does not tell sizes
 LEAST_FRAMES = 2
 
 
@@ -198,10 +198,10 @@ def on_one_floor(motions: list[np.ndarray], model: LiftModel, standing: float) -
     """Motions [F,J,3] whose camera is at the origin, Z up, each scaled about the camera so that all stand on one floor; and the
     height of that floor, below the camera."""
     floors = np.array([floor_height([motion], model.skeleton, model.fps) - standing for motion in motions])
-    floor = float(np.median(floors))
-    if floor > -LOWEST_CAMERA or len(motions) == 1:
+    floor, lowest = float(np.median(floors)), LOWEST_CAMERA * mean_size(motions, model.skeleton)
+    if floor > -lowest or len(motions) == 1:
         return motions, floor
-    shares = np.clip(floor / np.minimum(floors, -LOWEST_CAMERA), *FLOOR_SHARES)
+    shares = np.clip(floor / np.minimum(floors, -lowest), *FLOOR_SHARES)
     return [motion * share for motion, share in zip(motions, shares)], floor
 
 

@@ -9,6 +9,7 @@ import roma
 import torch
 from scipy.spatial.transform import Rotation
 
+from backend.motion.motion3d import Motion3D
 from rigs import Skeleton
 
 STEPS = 3
@@ -86,6 +87,20 @@ def things_of(points: np.ndarray, seen: np.ndarray, skeleton: Skeleton) -> dict[
             turns[:, column] = steady(Rotation.from_matrix(rotation[0].numpy()).as_quat(scalar_first=True))
     rigid = {"object_rotations": turns, "object_sizes": sizes} if set(names) & set(skeleton.rigid) else {}
     return {"object_names": names, "object_positions": places, **rigid}
+
+
+def keypoints_of(motion: Motion3D, skeleton: Skeleton) -> np.ndarray:
+    """The keypoints [T,P,3] of a motion whose things are as `things_of` makes them; nan for what it doesn't have, and for the travel point."""
+    points = np.full((motion.frames, len(skeleton.keypoints), 3), np.nan)
+    points[:, : len(skeleton.joints)] = motion.positions
+    for column, name in enumerate(motion.object_names):
+        middle = motion.object_positions[:, column, None]
+        if name in skeleton.rigid:
+            arms = np.array(list(skeleton.rigid[name].values())) * motion.object_sizes[column]
+            turns = Rotation.from_quat(motion.object_rotations[:, column], scalar_first=True).as_matrix()
+            middle = middle + arms @ turns.swapaxes(1, 2)
+        points[:, skeleton.things[name]] = middle
+    return points
 
 
 def steady(turns: np.ndarray) -> np.ndarray:

@@ -114,7 +114,7 @@ def synthesise(domain: Domain, model: LiftModel, folder: Path, report: Report) -
     lengths [N], errors [N] in the same units, how far points are from what the views show.
     """
     positions, lengths, errors = [], [], []
-    objects = np.isin(model.skeleton.keypoints, model.skeleton.objects)
+    objects, scale = np.isin(model.skeleton.keypoints, model.skeleton.objects), float(domain.settings["camera"]["scale"])
     paths = len(chunks(folder))
     for number, (pictures, weights, valid, distance, axes) in enumerate(read_windows(folder, model)):
         report(number / paths, f"file {number + 1} of {paths}")
@@ -123,7 +123,7 @@ def synthesise(domain: Domain, model: LiftModel, folder: Path, report: Report) -
         off = (see(fitted, axes, distance) - pictures).norm(dim=-1) * weights
         for one, length, error, weight in zip(fitted.double().numpy(), valid.tolist(), off, weights):
             upright = one.copy()
-            upright[:length] = one[:length] @ level([one[:length]], model.skeleton, model.fps).T
+            upright[:length] = one[:length] @ level([one[:length] * scale], model.skeleton, model.fps).T
             upright[length:] = upright[length - 1]
             upright[:, ~(weight > 0).any((0, 1)).numpy() & objects] = np.nan
             positions.append(upright.astype(np.float32))

@@ -11,6 +11,7 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d
 
 from backend.motion.contacts import spells
+from backend.motion.planting import size_of
 
 GRAVITY = 9.81  # metres a second squared
 STANDING_SLACK = 0.03  # metres above its standing height up to which a foot is on the floor
@@ -19,7 +20,6 @@ SWING_SPEED = 1.3  # times the body's speed, and FREE_SPEED: a low foot that goe
 FLIGHT_SECONDS = 0.25  # a shorter time with all feet off the floor is part of a gait, not a jump
 STEP_LIFT, MOST_LIFT = 0.2, 0.08  # how high a step must lift a foot: by this share of its length, and metres
 MOST_STRETCH = 1.06  # how much longer than its bones a leg may become to keep its foot in place
-LARGE_LEG = 0.8  # metres; the steps of shorter legs are smaller and their speeds lower
 STRAIGHT = 0.03  # a leg that is straight but for this share of its length counts as straight
 HALF_SPREAD = 3.0  # metres beyond the root's path over which a curve is known, so that nose and tail follow it
 
@@ -43,12 +43,6 @@ def facing_ahead(keypoints: np.ndarray) -> np.ndarray:
     turned = keypoints - np.append(middle[0], 0)
     turned[..., :2] = turned[..., :2] @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     return turned
-
-
-def size_of(keypoints: np.ndarray, legs: list[tuple[int, int, int]]) -> float:
-    """How much smaller than usual the steps of a motion [T,J,3] are, by the lengths of its legs (hip, knee, foot): 1 for people and horses."""
-    lengths = [np.linalg.norm(np.diff(keypoints[:, list(leg)], axis=1), axis=-1).sum(-1).mean() for leg in legs]
-    return min(1.0, float(np.mean(lengths)) / LARGE_LEG)
 
 
 def low(keypoints: np.ndarray, legs: list[tuple[int, int, int]], standing: np.ndarray) -> np.ndarray:

@@ -52,6 +52,19 @@ def stand(frames: int, hip_height: float = 0.85) -> np.ndarray:
     return with_ankles(body, hips * [1, 1, 0] + [0, -0.03, ANKLE_HEIGHT])
 
 
+@pytest.mark.parametrize("small", [0.9, 0.2])
+def test_what_is_small_is_planted_as_a_person(small: float):
+    """A cat that walks as a person does, only smaller and sooner, is planted alike; a person larger than usual is not planted as a smaller one."""
+    body = sloppy(walk() * 0.75 / (THIGH + SHIN), 1)
+    for standing in (None, ANKLE_HEIGHT):
+        planted, shift = plant(body, PLAYER, FPS, standing)
+        less, shorter = plant(small * body, PLAYER, FPS / np.sqrt(small), None if standing is None else small * standing)
+        assert np.abs(planted - body).max() > 0.02
+        assert np.allclose(less, small * planted, atol=1e-9)
+        assert np.allclose(shorter, small * shift, atol=1e-9)
+    assert not np.allclose(plant(1.5 * body, PLAYER, FPS)[0], 1.5 * plant(body, PLAYER, FPS)[0], atol=1e-3)
+
+
 def jump(height: float = 0.4) -> np.ndarray:
     """A crouch, a flight of `height` metres and a landing [T,16,3]."""
     gravity = 9.81

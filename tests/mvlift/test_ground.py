@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from backend.mvlift.ground import floor_height, level
-from tests.motions import ANKLE_HEIGHT, walk_with_ball
+from backend.mvlift.ground import contact_points, floor_height, level
+from tests.motions import ANKLE_HEIGHT, SHIN, THIGH, walk_with_ball
 from tests.mvlift.lifting import SKELETON
 from tests.properties import patient
 
@@ -40,6 +40,21 @@ def test_a_level_walk_and_one_without_contacts_stay():
     assert np.allclose(level([walk()], SKELETON, 30.0), np.eye(3), atol=3e-3)
     flying = walk() + np.arange(120)[:, None, None] * [0, 0.2, 0.1]
     assert np.array_equal(level([flying], SKELETON, 30.0), np.eye(3))
+
+
+@pytest.mark.parametrize("small", [0.9, 0.2])
+def test_what_is_small_is_as_level_as_a_person(small: float):
+    """A person and a cat, who walks as a person does, only smaller and sooner: the floor is as level, and feet of the cat that step stand nowhere."""
+    turn, hurry = Rotation.from_euler("xy", [0.05, -0.05]).as_matrix(), 1 / np.sqrt(small)
+    shorter = walk() * 0.75 / (THIGH + SHIN)  # legs of 0.75 m
+    usual = level([shorter @ turn.T], SKELETON, 30.0)
+    assert np.allclose(level([small * shorter @ turn.T], SKELETON, 30.0 * hurry), usual, atol=1e-9)
+    points, seconds = contact_points([shorter], SKELETON, 30.0)
+    again, as_long = contact_points([small * shorter], SKELETON, 30.0 * hurry)
+    assert len(points) >= 6
+    assert np.allclose(again, small * points)
+    assert np.allclose(as_long, seconds)
+    assert floor_height([small * shorter], SKELETON, 30.0 * hurry) == pytest.approx(small * floor_height([shorter], SKELETON, 30.0))
 
 
 def test_the_floor_is_where_feet_stand():

@@ -14,7 +14,7 @@ from backend.errors import Cancelled, KineliftError
 from backend.motion.bones import bone_lengths
 from backend.motion.motion3d import Motion3D
 from backend.mvlift.denoise import Track
-from backend.mvlift.lift import LiftSettings, lift, lift_file, resample, stature
+from backend.mvlift.lift import LiftSettings, lift, lift_file, on_one_floor, resample, stature
 from backend.mvlift.model import LiftModel
 from tests.mvlift.lifting import IMAGE, SKELETON, Oracle, camera, film, load, make_pack, seen_by, walk
 
@@ -97,6 +97,16 @@ def test_tracks_share_one_world_and_one_camera(model: LiftModel, monkeypatch):
     assert np.allclose(between, (second - first)[:, :16].mean((0, 1)), atol=0.1)
     feet = [np.percentile(one.positions[:, [3, 6], 2], 15) for one in lifted]
     assert abs(feet[0] - feet[1]) < 0.03
+
+
+@pytest.mark.parametrize(("size", "high", "told"), [(1.0, 1.2, True), (1.0, 0.25, False), (0.2, 0.25, True), (0.2, 0.04, False)])
+def test_a_camera_must_be_high_above_its_subjects_to_tell_sizes(size: float, high: float, told: bool, model: LiftModel):
+    """A camera 25 centimetres above the floor is low for people and high for cats."""
+    motions = [size * walk() + [0, 4 * size, -high * share] for share in (1.0, 1.1)]
+    made, floor = on_one_floor(motions, replace(model, card={**model.card, "fps": 30.0 / math.sqrt(size)}), 0.08 * size)
+    assert floor == pytest.approx(-1.05 * high, abs=0.01 * size)
+    floors = [motion[:, [3, 6], 2].min() for motion in made]
+    assert (abs(floors[0] - floors[1]) < 0.02 * high) == told
 
 
 def test_a_track_begins_where_it_is_seen(model: LiftModel):

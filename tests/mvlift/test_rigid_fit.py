@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from backend.mvlift.rigid_fit import find_size, hold_rigid, shape_of, things_of
+from backend.motion.motion3d import Motion3D
+from backend.mvlift.rigid_fit import find_size, hold_rigid, keypoints_of, shape_of, things_of
 from backend.mvlift.skeleton_fit import fit_skeleton
 from backend.mvlift.views import intersect, ring, see
 from rigs import load_skeleton
@@ -49,6 +50,15 @@ def test_a_box_has_its_size_and_its_turn():
     shape = shape_of(SKELETON.rigid["Box"], torch.zeros(1).double())
     assert np.allclose(things_of(points * [-1, 1, 1], np.ones(24, bool), SKELETON)["object_sizes"][1], SIZE)
     assert torch.allclose(find_size(as_batch(points[:, BOX]), shape, torch.tensor([7])), torch.from_numpy(SIZE)[None])
+
+
+def test_the_points_of_things_come_back_from_a_motion():
+    points, _, _ = carried()
+    for seen in (np.ones(24, bool), np.arange(24) <= 18, np.arange(24) != 18, np.arange(24) < 18):
+        motion = Motion3D(points[:, :18], list(SKELETON.joints), list(SKELETON.parents), 30.0, **things_of(points, seen, SKELETON))
+        again = keypoints_of(motion, SKELETON)
+        assert np.allclose(again[:, seen], points[:, seen], atol=1e-9)
+        assert np.isnan(again[:, ~seen]).all()
 
 
 def test_what_nobody_saw_is_left_out():

@@ -5,6 +5,7 @@ import pytest
 
 from backend.motion.bones import bone_lengths
 from backend.motion.contacts import skating, spells
+from backend.motion.planting import size_of
 from backend.training.widening import (
     GRAVITY,
     MOST_STRETCH,
@@ -19,7 +20,6 @@ from backend.training.widening import (
     plant_drawn,
     random_curve,
     reach,
-    size_of,
     stances,
 )
 from tests.training.animals import FEET, FPS, HOOF, LEGS, SKELETON, STANDING, gait, standing

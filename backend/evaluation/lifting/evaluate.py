@@ -23,6 +23,7 @@ from backend.evaluation.metrics import frechet_distance
 from backend.evaluation.progress import print_progress
 from backend.motion.files import write_bytes
 from backend.motion.motion2d import Motion2DSet
+from backend.mvlift.optimise import FAST, PAPER
 from backend.mvlift.training import distances_of, in_rays, middle_elevation, require_lift, usual_body
 from backend.mvlift.windows import Body, fill_gaps, frame, up_of
 from backend.packs.catalogue import CARD
@@ -105,6 +106,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("--export", type=Path, help="write the scenes as 2D pose files for other tools, in a folder a condition, and stop")
     parser.add_argument("--evaluator", type=Path, help="the folder that holds or gets what is trained for the evaluation; the pack's without it")
     parser.add_argument("--calls", type=int, default=RowSettings.calls, help="network evaluations a view of the lift")
+    parser.add_argument("--sample-calls", type=int, default=FAST.calls, help="network evaluations a view for the first sample of stage 2")
+    parser.add_argument("--iterations", type=int, default=FAST.iterations, help="steps of stage 2 after the first sample")
+    parser.add_argument("--paper-iterations", type=int, default=PAPER.iterations, help="steps of stage 2 as in the paper's program")
     parser.add_argument("--distil-iterations", type=int, default=RowSettings.distil_iterations, help="of \"SDS for 3D\"; 3000 in the paper's program")
     parser.add_argument("--float32", action="store_true", help="no half precision in the networks of the ablations")
     parser.add_argument("--device", default="auto")
@@ -143,8 +147,8 @@ def flat_motions(arguments, domain: Domain) -> tuple[Motion2DSet | None, Body | 
 
 def check(arguments) -> None:
     """Raises KineliftError for settings that mean nothing."""
-    if arguments.scenes < LEAST_SCENES or arguments.distil_iterations < 1:
-        raise KineliftError("there is nothing to compare", f"Give at least {LEAST_SCENES} scenes and 1 iteration", code="bad-setting")
+    if arguments.scenes < LEAST_SCENES or min(arguments.distil_iterations, arguments.paper_iterations, arguments.sample_calls) < 1 or arguments.iterations < 0:
+        raise KineliftError("there is nothing to compare", f"Give at least {LEAST_SCENES} scenes, 1 call and 1 iteration", code="bad-setting")
     if arguments.update_card and not arguments.pack:
         raise KineliftError("there is no card to put the scores into", "Give --pack, or leave --update-card out", code="bad-setting")
 
@@ -161,7 +165,8 @@ def run(arguments) -> int:
         return 0
     flat, body = flat_motions(arguments, domain)
     folder = arguments.evaluator or (find_pack(arguments.pack) if arguments.pack else None)
-    settings = RowSettings(arguments.calls, arguments.distil_iterations, arguments.seed, not arguments.float32)
+    stage_2 = replace(FAST, calls=arguments.sample_calls, iterations=arguments.iterations)
+    settings = RowSettings(arguments.calls, stage_2, arguments.paper_iterations, arguments.distil_iterations, arguments.seed, not arguments.float32)
     lifters = Lifters(domain, arguments.data, arguments.pack, arguments.device, flat, body, folder, settings, print_progress)
     views = OtherViews.learn(domain, flat, body, folder, scenes, arguments.seed) if flat is not None and folder else None
     rows: dict[str, dict] = {}
@@ -172,6 +177,7 @@ def run(arguments) -> int:
     scores = {"domain": domain.name, "pack": arguments.pack, "scenes": len(scenes), "clips": len({scene.name.partition(" ")[2] for scene in scenes}),
               "seconds": float(np.mean([len(scene.points) for scene in scenes])) / float(domain.settings["fps"]), "fid": views is not None,
               "objects": bool(domain.skeleton.objects), "object_points": len(domain.skeleton.objects), "calls": arguments.calls,
+              "stage_2": {"calls": stage_2.calls, "iterations": stage_2.iterations}, "paper_iterations": arguments.paper_iterations,
               "distil_iterations": arguments.distil_iterations, "threads": torch.get_num_threads(), "rows": rows}
     print("\n" + "\n\n".join(f"{title}\n{table}" for title, table in tables(scores)) + "\n")
     if arguments.write:

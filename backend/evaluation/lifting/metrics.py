@@ -105,9 +105,21 @@ def centred_picture_error(found: np.ndarray, true: np.ndarray, hips: list[int]) 
     return float(np.linalg.norm(scale[:, None, None] * source - target, axis=-1).mean())
 
 
-def object_root_error(found: np.ndarray, true: np.ndarray) -> float:
-    """T_root^O: mean distance of the middles of the object's points [mm], found, true [T,K,3], both from the root of the first frame."""
-    return MILLIMETRES * float(np.linalg.norm((found - true).mean(1), axis=-1).mean())
+def objects_of(skeleton: Skeleton, there: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
+    """The objects of which all points are there [P]: keypoints, and the shares [K] in which their places make up the object's centre. That of a
+    rigid thing is its own; points that belong to none are one object, whose centre is their mean, as in the paper's program."""
+    loose = [column for name, own in skeleton.things.items() if name not in skeleton.rigid for column in own if there[column]]
+    found = [(loose, np.full(len(loose), 1 / len(loose)))] if loose else []
+    for name, places in skeleton.rigid.items():
+        if there[skeleton.things[name]].all():
+            corners = np.array(list(places.values()))
+            found.append((skeleton.things[name], np.linalg.pinv(np.column_stack([corners, np.ones(len(corners))]).T)[:, 3]))
+    return found
+
+
+def object_root_error(found: np.ndarray, true: np.ndarray, shares: np.ndarray) -> float:
+    """T_root^O: mean distance of the object's centre [mm], found, true [T,K,3], both from the root of the first frame; shares [K] of its points."""
+    return MILLIMETRES * float(np.linalg.norm(shares @ (found - true), axis=-1).mean())
 
 
 def object_error(found: np.ndarray, true: np.ndarray) -> float:

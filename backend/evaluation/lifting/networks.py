@@ -18,7 +18,7 @@ from backend.motion.cameras import project_orthographic
 from backend.mvlift.model import LiftModel
 from backend.mvlift.optimise import Optimiser, OptimiseSettings
 from backend.mvlift.skeleton_fit import fit_skeleton
-from backend.mvlift.views import intersect, see
+from backend.mvlift.views import epipolar_lines, intersect, off_line, see
 from backend.mvlift.windows import Framing, elevation_of, fill_gaps, frame, up_of
 
 BATCH = 8
@@ -64,18 +64,40 @@ class Windows:
         seen = torch.cat([seen[..., :2], seen[..., 2:] + self.framing.distance.view(-1, 1, 1, 1)], -1) @ self.framing.turn[:, None]
         return [one[:length].double().cpu().numpy() for one, length in zip(seen, self.lengths.tolist())]
 
-    def lifted(self, points: torch.Tensor, normal: torch.Tensor, axes: torch.Tensor, model: LiftModel) -> list[Lifted]:
-        """Of triangulated points and their normal matrices: bodies of constant bones."""
-        fitted = fit_skeleton(points, normal, model.skeleton, self.lengths)
-        return [from_camera(one, scene) for one, scene in zip(self.to_camera(fitted, axes), self.scenes)]
+    def fitted(self, points: torch.Tensor, normal: torch.Tensor, model: LiftModel) -> torch.Tensor:
+        """Of triangulated points and their normal matrices: bodies of constant bones, and things of constant shape."""
+        return fit_skeleton(points, normal, model.skeleton, self.lengths)
+
+    def lifted(self, points: torch.Tensor, axes: torch.Tensor, **drawn: torch.Tensor) -> list[Lifted]:
+        """The windows' motions for their scenes; drawn: `off_lines` and `apart` [B] of their views, in the pictures' units."""
+        pixels = {key: off.cpu() / self.framing.distance.cpu() * torch.tensor([scene.focal for scene in self.scenes]) for key, off in drawn.items()}
+        return [from_camera(one, scene, **{key: float(off[row]) for key, off in pixels.items()})
+                for row, (one, scene) in enumerate(zip(self.to_camera(points, axes), self.scenes))]
 
 
 def draw_views(windows: Windows, model: LiftModel, seeds: Sequence[int], settings: OptimiseSettings, report: Report) -> list[Lifted]:
     """Stages 1 and 2: views are drawn as `settings` say, and triangulated."""
     optimiser = windows.optimiser(model, seeds, settings)
     pictures, _ = optimiser.run(report)
+    axes, distance = optimiser.axes, windows.framing.distance
     weights = torch.cat([optimiser.weights[:, None], torch.ones_like(pictures[:, 1:, ..., 0])], 1)
-    return windows.lifted(*intersect(pictures, optimiser.axes, windows.framing.distance, weights), optimiser.axes, model)
+    found = windows.fitted(*intersect(pictures, axes, distance, weights), model)
+    counted = (optimiser.weights > 0).float()[:, None].expand(-1, len(axes[0]), -1, -1)  # what was filmed can be compared
+    return windows.lifted(found, axes, off_lines=off_lines(pictures, axes, distance, counted[:, 1:]),
+                          apart=mean_of((see(found, axes, distance) - pictures).norm(dim=-1), counted))
+
+
+def off_lines(pictures: torch.Tensor, axes: torch.Tensor, distance: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+    """Mean distance [B] of the unseen views' points from the epipolar lines of the first view, which filmed. pictures [B,V,T,P,2]; axes [B,V,3,3];
+    counted [B,V-1,T,P]."""
+    unseen = axes[:, 1:]
+    lines = epipolar_lines(pictures[:, :1], axes[:, :1].expand_as(unseen), unseen, distance[:, None].expand(unseen.shape[:2]))
+    return mean_of(off_line(pictures[:, 1:], lines).abs(), counted)
+
+
+def mean_of(off: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+    """Means [B] of what counts among distances [B,V,T,P]."""
+    return (off * counted).sum((1, 2, 3)) / counted.sum((1, 2, 3)).clamp(min=1)
 
 
 def distil(windows: Windows, model: LiftModel, seeds: Sequence[int], settings: DistilSettings, lines: bool, report: Report) -> list[Lifted]:
@@ -109,7 +131,7 @@ def distil(windows: Windows, model: LiftModel, seeds: Sequence[int], settings: D
         adam.step()
     found = points.detach()
     _, normal = intersect(see(found, axes, distance), axes, distance, torch.ones(*axes.shape[:2], *found.shape[1:3], device=found.device))
-    return windows.lifted(found, normal, axes, model)
+    return windows.lifted(windows.fitted(found, normal, model), axes)
 
 
 @torch.no_grad()
@@ -134,7 +156,7 @@ def mas_given(windows: Windows, model: LiftModel, seeds: Sequence[int], settings
             agreed = model.features.normalise(see(points, axes[:, 1:], distance))
             of_x0, of_x, deviation = schedule.step(t, steps[index + 1])
             x = of_x0 * agreed + of_x * x + deviation * view_noise()
-    return windows.lifted(points, normal, axes, model)
+    return windows.lifted(windows.fitted(points, normal, model), axes)
 
 
 def in_batches(scenes: Sequence[Scene], condition: str, model: LiftModel, seed: int, report: Report,

@@ -11,13 +11,14 @@ from scipy.spatial.transform import Rotation
 
 from backend.errors import KineliftError
 from backend.evaluation.lifting.metrics import hips_of, similarity, yaw_between
-from backend.evaluation.lifting.plain_pickle import read_plain_pickle
 from backend.evaluation.lifting.results import Lifted, camera_axes, size_of
 from backend.evaluation.lifting.scenes import Scene
+from backend.plain_pickle import BrokenPickle, NeedsCode, plain_pickle
 from backend.poses.joint_sets import joint_set, sources
 from rigs import Skeleton
 
 MOTIONBERT, WHAM = "motionbert", "wham"
+SAVE_PLAIN = "Save its arrays as a plain pickle of dictionaries and numpy arrays, uncompressed, where you trust the file"
 WHAM_KEYS = {"pose_world": 72, "trans_world": 3}
 SMPL_JOINTS = ("pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle", "spine3", "left_foot",
                "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist",
@@ -43,7 +44,8 @@ def result_files(folder: Path, suffix: str, count: int) -> list[Path]:
 def check(array: object, path: Path, shape: tuple[int, ...], what: str) -> np.ndarray:
     """The array as float64 where it has that shape and is finite. Raises KineliftError."""
     if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype.kind not in "iuf":
-        found = f"shape {list(array.shape)}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
+        kind = f"{array.dtype} of " if isinstance(array, np.ndarray) and array.dtype.kind not in "iuf" else ""
+        found = f"{kind}shape {list(array.shape)}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
         raise KineliftError(f"{what} is {found}, not {list(shape)}", "Lift the exported scene again, frame by frame", str(path), "bad-result")
     if not np.isfinite(array).all():
         frame = int(np.argwhere(~np.isfinite(array))[0][0])
@@ -69,12 +71,24 @@ def read_motionbert(path: Path, frames: int, skeleton: Skeleton) -> np.ndarray:
     return on_skeleton(check(array, path, (frames, 17, 3), "the result") * [1, -1, 1], joint_set("h36m17").joints, skeleton)
 
 
+def read_pickle(path: Path) -> object:
+    """What a pickle or an uncompressed file of joblib holds, where that is plain data. Runs nothing from the file. Raises KineliftError naming it."""
+    try:
+        return plain_pickle(Path(path).read_bytes())
+    except OSError as error:
+        raise KineliftError(f"the file can't be read ({error.strerror})", "Check the path", str(path), "missing-file") from error
+    except NeedsCode as error:
+        raise KineliftError(f"reading it would need code to run ({error})", SAVE_PLAIN, str(path), "needs-unpickling") from error
+    except BrokenPickle as error:
+        raise KineliftError(f"this is no pickle of plain data: it is compressed or damaged ({error})", SAVE_PLAIN, str(path), "bad-result") from error
+
+
 def read_wham(path: Path, frames: int, skeleton: Skeleton) -> np.ndarray:
     """Points [T,P,3], Z up, of a result of WHAM: by subject `pose_world` [T,72] and `trans_world` [T,3], y up. The longest subject counts.
 
     WHAM's bodies are of SMPL; here its turns move a body of our own proportions, whose size is that of no one: metrics scale it. It has no face.
     """
-    content = read_plain_pickle(path)
+    content = read_pickle(path)
     subjects = [one for one in (content.values() if isinstance(content, dict) else content if isinstance(content, list) else [])
                 if isinstance(one, dict) and WHAM_KEYS.keys() <= one.keys()]
     if not subjects:

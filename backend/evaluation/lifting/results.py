@@ -14,19 +14,22 @@ from backend.motion.cameras import view_axes
 from rigs import Skeleton
 
 NAN = float("nan")
-MEASURES = ("root_official", "root", "joint", "aligned", "global", "picture", "centred_picture", "object_root", "object")
+MEASURES = ("root_official", "root", "joint", "aligned", "global", "picture", "centred_picture", "object_root", "object", "off_lines", "apart")
 ROOT_MEASURES = ("root_official", "root", "global", "object_root")
 
 
 @dataclass(frozen=True)
 class Lifted:
     """points [T,P,3] metres, nan for keypoints that the lifter doesn't have; pixels [T,P,2] where the scene's camera would see them;
-    rooted: whether they say where the root goes; upright: whether Z is up and the camera looks along +Y."""
+    rooted: whether they say where the root goes; upright: whether Z is up and the camera looks along +Y. Of views that were drawn, in pixels of
+    cameras as far away as the scene's: off_lines, how far they are off the epipolar lines of what was filmed; apart, off the one motion."""
 
     points: np.ndarray
     pixels: np.ndarray
     rooted: bool = True
     upright: bool = True
+    off_lines: float = NAN
+    apart: float = NAN
 
 
 def camera_axes(scene: Scene) -> np.ndarray:
@@ -34,11 +37,11 @@ def camera_axes(scene: Scene) -> np.ndarray:
     return scene.camera.R * [[1], [-1], [1]]
 
 
-def from_camera(points: np.ndarray, scene: Scene, rooted: bool = True) -> Lifted:
+def from_camera(points: np.ndarray, scene: Scene, rooted: bool = True, off_lines: float = NAN, apart: float = NAN) -> Lifted:
     """Of points [T,P,3] in the camera's axes right, up, forward, from its eye."""
     rays = points[..., :2] / np.maximum(points[..., 2:], 1e-6) * [1, -1]
     pixels = rays * scene.focal + scene.camera.K[:2, 2]
-    return Lifted(points @ camera_axes(scene), pixels, rooted)
+    return Lifted(points @ camera_axes(scene), pixels, rooted, off_lines=off_lines, apart=apart)
 
 
 def rays_of(scene: Scene, condition: str) -> tuple[np.ndarray, np.ndarray]:
@@ -96,25 +99,25 @@ def measure(scene: Scene, lifted: Lifted, skeleton: Skeleton) -> dict[str, float
         "joint": metrics.joint_error(found, true, hips), "aligned": metrics.aligned_joint_error(found, true, hips),
         "global": metrics.global_error(found, true, hips), "picture": metrics.picture_error(one.pixels, one.true_pixels, hips),
         "centred_picture": metrics.centred_picture_error(one.pixels, one.true_pixels, hips),
-        **measure_objects(scene, lifted, skeleton),
+        **measure_objects(scene, lifted, skeleton), "off_lines": lifted.off_lines, "apart": lifted.apart,
     }
     return {name: NAN if name in ROOT_MEASURES and not lifted.rooted else value for name, value in measured.items()}
 
 
 def measure_objects(scene: Scene, lifted: Lifted, skeleton: Skeleton) -> dict[str, float]:
-    """The measures of the object, which is all object points that the scene has. As in the paper's program all is first turned by a
-    Procrustes fit to the first frame's joints and given one scale, the ratio of the joints' summed distances from the first frame's root."""
-    count = len(skeleton.joints)
-    columns = [column for column in range(count, count + len(skeleton.objects)) if scene.there[column]]
-    if not columns or not np.isfinite(lifted.points[:, columns]).all():
+    """The measures of the objects that the scene has, means over them. As in the paper's program all is first turned by a Procrustes fit to
+    the first frame's joints and given one scale, the ratio of the joints' summed distances from the first frame's root."""
+    count, objects = len(skeleton.joints), metrics.objects_of(skeleton, scene.there)
+    if not objects or not all(np.isfinite(lifted.points[:, columns]).all() for columns, _ in objects):
         return {"object_root": NAN, "object": NAN}
     hips = metrics.hips_of(skeleton)
     known = np.flatnonzero(np.isfinite(lifted.points[:, :count]).all((0, 2)))
     found, true = (points - points[0, hips].mean(0) for points in (lifted.points, scene.points))
     _, turn, _ = metrics.similarity(found[0, known], true[0, known])
     scale = np.linalg.norm(true[:, known], axis=-1).sum() / max(np.linalg.norm(found[:, known], axis=-1).sum(), 1e-9)
-    placed = scale * found[:, columns] @ turn.T
-    return {"object_root": metrics.object_root_error(placed, true[:, columns]), "object": metrics.object_error(placed, true[:, columns])}
+    placed = scale * found @ turn.T
+    return {"object_root": float(np.mean([metrics.object_root_error(placed[:, own], true[:, own], shares) for own, shares in objects])),
+            "object": float(np.mean([metrics.object_error(placed[:, own], true[:, own]) for own, _ in objects if len(own) > 1 or len(objects) == 1]))}
 
 
 def other_views(scene: Scene, points: np.ndarray, hips: list[int], views: int = 4) -> np.ndarray:

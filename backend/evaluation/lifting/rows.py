@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from backend.errors import KineliftError
 from backend.evaluation.lifting.frames import FrameLifter
 from backend.evaluation.lifting.networks import DistilSettings, Windows, distil, draw_views, in_batches, mas_given, rows_counted
@@ -22,6 +20,7 @@ from backend.motion.motion2d import Motion2DSet
 from backend.mvlift.lift import LiftSettings, lift
 from backend.mvlift.model import LINE, LiftModel, load_lift_model
 from backend.mvlift.optimise import FAST, PAPER, OptimiseSettings
+from backend.mvlift.rigid_fit import keypoints_of
 from backend.mvlift.windows import Body
 from backend.packs.catalogue import CARD
 from backend.packs.model import find_pack
@@ -33,9 +32,12 @@ MAS_CALLS = 99
 
 @dataclass(frozen=True)
 class RowSettings:
-    """What the user chose for the rows. calls: network evaluations a view of the lift; distil_iterations: of "SDS for 3D"."""
+    """What the user chose for the rows. calls: network evaluations a view of the lift; stage_2: how its views are drawn, and paper_iterations as in
+    the paper's program; distil_iterations: of "SDS for 3D"."""
 
     calls: int = LiftSettings.calls
+    stage_2: OptimiseSettings = FAST
+    paper_iterations: int = PAPER.iterations
     distil_iterations: int = DistilSettings.iterations
     seed: int = 0
     bfloat16: bool = True
@@ -98,10 +100,7 @@ class Lifters:
             settings = LiftSettings(model.name, scene.name, pitch=pitch, seed=self.settings.seed + number, calls=self.settings.calls)
             motion = lift(poses if told else replace(poses, focal=0.0), model, settings,
                           lambda fraction, message, number=number: self.report((number + fraction) / len(scenes), message))[0]
-            points = np.full(scene.points.shape, np.nan)
-            points[:, : len(skeleton.joints)] = motion.positions
-            for column, name in enumerate(motion.object_names):
-                points[:, skeleton.keypoints.index(name)] = motion.object_positions[:, column]
+            points = keypoints_of(motion, skeleton)
             made.append(Lifted(points, motion.camera.project(points)))
         return made
 
@@ -168,10 +167,14 @@ ROWS = {
     "mas": Row("MAS, given the view", Lifters.mas, ("line",)),
     "elepose": Row("ElePose", Lifters.elepose, ("frame_lifter",)),
     "stage-1": Row("stage 1: views by lines alone", lambda lifters, scenes, condition: lifters.drawn(scenes, condition, ALONE), ("line",), True),
-    "stage-2": Row("stage 2: views optimised", lambda lifters, scenes, condition: lifters.drawn(scenes, condition, FAST), ("line",), True),
+    "stage-2-sample": Row("stage 2, its first sample alone", lambda lifters, scenes, condition: lifters.drawn(
+        scenes, condition, replace(lifters.settings.stage_2, iterations=0)), ("line",), True),
+    "stage-2": Row("stage 2: views optimised", lambda lifters, scenes, condition: lifters.drawn(scenes, condition, lifters.settings.stage_2),
+                   ("line",), True),
     "stage-2-no-epipolar": Row("stage 2 without the epipolar loss", lambda lifters, scenes, condition: lifters.drawn(
-        scenes, condition, replace(FAST, consistency=0.0, agree=False)), ("line",), True),
-    "stage-2-paper": Row("stage 2, as in the paper's program", lambda lifters, scenes, condition: lifters.drawn(scenes, condition, PAPER), ("line",), True),
+        scenes, condition, replace(lifters.settings.stage_2, consistency=0.0, agree=False)), ("line",), True),
+    "stage-2-paper": Row("stage 2, as in the paper's program", lambda lifters, scenes, condition: lifters.drawn(
+        scenes, condition, replace(PAPER, iterations=lifters.settings.paper_iterations)), ("line",), True),
     "sds-3d": Row("SDS for 3D", lambda lifters, scenes, condition: lifters.distilled(scenes, condition, True), ("line",), True),
     "sds-3d-no-epipolar": Row("SDS for 3D without epipolar lines",
                               lambda lifters, scenes, condition: lifters.distilled(scenes, condition, False), ("line",), True),

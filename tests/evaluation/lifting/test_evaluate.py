@@ -45,7 +45,7 @@ def trained(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def run(world: Path, *more: str) -> int:
     return main(["evaluate", "lift", "--domain", str(world / "walks.toml"), "--data", str(world), "--scenes", "2", "--device", "cpu", "--calls", "2",
-                 "--distil-iterations", "2", *more])
+                 "--sample-calls", "4", "--iterations", "3", "--paper-iterations", "7", "--distil-iterations", "2", *more])
 
 
 def test_the_tables_and_the_page(world: Path, trained: Path, capsys):
@@ -65,17 +65,31 @@ def test_the_tables_and_the_page(world: Path, trained: Path, capsys):
         assert all(np.isfinite(values[key]) for key in ("joint", "aligned", "picture", "centred_picture"))
         assert (values["root"] is None) == (name in ("elepose", "bert"))
         assert (values["fid"] is None) == (name == "bert")
+        assert (values["off_lines"] is not None) == (values["apart"] is not None) == name.startswith("stage-")
         assert (values["rows"] or 0) == {
-            "ours": 4 * 2, "ours-unknown-camera": 4 * (2 + 3 * 6), "stage-1": 5 * 50, "stage-2": 5 * 80, "stage-2-no-epipolar": 5 * 80, "sds-3d": 5 * 2,
-            "sds-3d-no-epipolar": 5 * 2, "mas": 5 * 99, "smplify": 0, "elepose": 0, "bert": 0}[name]
+            "ours": 4 * 2, "ours-unknown-camera": 4 * (2 + 3 * 6), "stage-1": 5 * 50, "stage-2-sample": 5 * 4, "stage-2": 5 * 7,
+            "stage-2-no-epipolar": 5 * 7, "sds-3d": 5 * 2, "sds-3d-no-epipolar": 5 * 2, "mas": 5 * 99, "smplify": 0, "elepose": 0, "bert": 0}[name]
     assert written["rows"]["bert"]["clear"]["joint"] < 1
     text, out = page.read_text(), capsys.readouterr().out
-    for said in ("Table 1, seen clearly", "Table 2, seen clearly", "Table 3, seen clearly", "SMPLify-2D", "What a window costs", "T_root^O"):
+    for said in ("Table 1, seen clearly", "Table 2, seen clearly", "Table 3, seen clearly", "SMPLify-2D", "What a window costs", "T_root^O",
+                 "off the lines", "views apart"):
         assert said in text
         assert said in out
     for said in ("python -m backend evaluate lift --domain", "Ours by SMPLify-2D", "The order of the paper's Table 3", "no shape"):
         assert said in text
     assert json.loads((world / "pack" / "card.json").read_text())["scores"] == written
+
+
+def test_the_ways_of_stage_2_are_compared(world: Path, trained: Path):
+    """Ours, its first sample alone and the paper's way, on the same windows with the same seeds."""
+    names = ["stage-2", "stage-2-sample", "stage-2-paper"]
+    assert run(world, "--pack", str(world / "pack"), "--rows", *names, "--conditions", "clear", "--json", str(trained / "ways.json")) == 0
+    written = json.loads((trained / "ways.json").read_text())
+    values = {name: row["clear"] for name, row in written["rows"].items()}
+    assert {name: row["rows"] for name, row in values.items()} == {"stage-2": 5 * (4 + 3), "stage-2-sample": 5 * 4, "stage-2-paper": 5 * 7}
+    assert len({row["joint"] for row in values.values()}) == 3
+    assert all(np.isfinite([row[key] for key in ("joint", "root", "object_root", "off_lines", "apart", "window_seconds")]).all() for row in values.values())
+    assert (written["stage_2"], written["paper_iterations"]) == ({"calls": 4, "iterations": 3}, 7)
 
 
 def test_rows_that_lack_something_say_so(world: Path, trained: Path, capsys):
@@ -152,6 +166,8 @@ def test_goals_are_ratios():
 
 @pytest.mark.parametrize(("more", "said"), [
     (["--scenes", "1"], "nothing to compare"),
+    (["--paper-iterations", "0"], "nothing to compare"),
+    (["--sample-calls", "0"], "nothing to compare"),
     (["--motionbert", "folder"], "names no row and folder"),
     (["--wham", "ours=folder"], "already a row 'ours'"),
     (["--motionbert", "a=x", "--wham", "a=y"], "already a row 'a'"),

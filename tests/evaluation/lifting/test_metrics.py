@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_nothing_is_wrong_with_the_truth(seed: int):
     assert max(everything(true, true).values()) < 1e-6
     assert metrics.picture_error(flat, flat, HIPS) == 0
     assert metrics.centred_picture_error(flat, flat, HIPS) < 1e-9
-    assert metrics.object_root_error(true, true) == metrics.object_error(true, true) == 0
+    assert metrics.object_root_error(true, true, np.full(true.shape[1], 1 / true.shape[1])) == metrics.object_error(true, true) == 0
 
 
 def test_a_shift_after_the_first_frame_is_the_papers_example():
@@ -127,13 +128,34 @@ def test_a_yaw_brings_directions_together(first: float, second: float, height: f
 def test_objects():
     true = np.random.default_rng(0).standard_normal((5, 3, 3))
     found = true + [0.03, 0.04, 0]
-    assert metrics.object_root_error(found, true) == pytest.approx(50)
+    shares = np.full(3, 1 / 3)
+    assert metrics.object_root_error(found, true, shares) == pytest.approx(50)
     assert metrics.object_error(found, true) == pytest.approx(0, abs=1e-9)
     found = true.copy()
     found[:, 0] += [0, 0, 0.3]
-    assert metrics.object_root_error(found, true) == pytest.approx(100)
+    assert metrics.object_root_error(found, true, shares) == pytest.approx(100)
     assert metrics.object_error(found, true) == pytest.approx((200 + 100 + 100) / 3)
     assert math.isnan(metrics.object_error(found[:, :1], true[:, :1]))
+
+
+def test_the_centre_of_an_object_is_its_own_or_the_mean_of_loose_points():
+    skeleton = load_skeleton("openpose18-ball-box")
+    assert metrics.objects_of(skeleton, np.arange(24) < 18) == []
+    there = np.ones(24, bool)
+    (ball, whole), (box, shares) = metrics.objects_of(skeleton, there)
+    assert (ball, box) == (skeleton.things["Ball"], skeleton.things["Box"])
+    assert whole.tolist() == [1]
+    assert np.allclose(shares, [1, 0, 0, 0, 0])
+    there[box[-1]] = False  # a part of a box has no centre
+    assert [own for own, _ in metrics.objects_of(skeleton, there)] == [ball]
+    corners = replace(skeleton, objects=skeleton.objects[2:] + ("BoxLow",), rigid={"Box": {
+        **{name: place for name, place in skeleton.rigid["Box"].items() if name != "BoxCentre"}, "BoxLow": (0.5, 0.5, -0.5)}})
+    (_, shares), = metrics.objects_of(corners, np.ones(23, bool))
+    assert np.allclose(shares @ np.array(list(corners.rigid["Box"].values())), 0)
+    assert shares.sum() == pytest.approx(1)
+    (five, shares), = metrics.objects_of(load_skeleton("openpose18-object5"), np.ones(23, bool))
+    assert len(five) == 5
+    assert np.allclose(shares, 0.2)
 
 
 def test_the_root_is_between_the_hips_and_the_neck_between_the_shoulders():

@@ -108,7 +108,10 @@ def test_the_way_of_wham_is_compared_too(scenes: list[Scene], tmp_path: Path):
     ("wham", [1, 2], "no subject with pose_world"),
     ("wham", {0: {"pose_world": np.zeros((30, 72)), "trans_world": "x"}}, "trans_world is a str"),
     ("wham", {0: {"pose_world": np.zeros((30, 71)), "trans_world": np.zeros((30, 3))}}, "pose_world is shape [30, 71]"),
-    ("wham", {0: Path("x")}, "no pickle of plain data"),
+    ("wham", {0: {"pose_world": np.full((30, 72), "x"), "trans_world": np.zeros((30, 3))}}, "pose_world is <U1 of shape [30, 72]"),
+    ("wham", {0: {"pose_world": np.array([{}], object), "trans_world": np.zeros((30, 3))}}, "pose_world is a list"),
+    ("wham", {0: Path("x")}, "reading it would need code to run (pathlib"),
+    ("wham", b"nonsense", "no pickle of plain data"),
 ])
 def test_results_that_can_not_be_read_are_named(name: str, content: object, said: str, scenes: list[Scene], tmp_path: Path):
     if isinstance(content, np.ndarray):
@@ -116,11 +119,16 @@ def test_results_that_can_not_be_read_are_named(name: str, content: object, said
         np.save(tmp_path / "0001.npy", content, allow_pickle=True)
     elif content is not None:
         for number in range(2):
-            (tmp_path / f"{number:04d}.pkl").write_bytes(pickle.dumps(content))
+            (tmp_path / f"{number:04d}.pkl").write_bytes(content if isinstance(content, bytes) else pickle.dumps(content))
     with pytest.raises(KineliftError) as caught:
         read_results(name, tmp_path, scenes, SKELETON, CLEAR)
     assert said in str(caught.value)
     assert caught.value.remedy
+
+
+def test_a_pickle_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(KineliftError, match="can't be read"):
+        read_wham(tmp_path / "nowhere.pkl", 30, SKELETON)
 
 
 def test_they_lift_people(scenes: list[Scene], tmp_path: Path):
