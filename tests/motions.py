@@ -114,3 +114,43 @@ def walk_with_throw(seconds: float = 2.0, fps: float = 30.0) -> dict[str, np.nda
     share = np.arange(caught - thrown + 1)[:, None] / (caught - thrown)
     ball[thrown:caught + 1] = (1 - share) * hands["R"][thrown] + share * hands["L"][caught] + [0, -0.3, 0.9] * (4 * share * (1 - share))
     return motion | {"object_positions": ball[:, None].astype(np.float32)}
+
+
+BOX = (0.4, 0.3, 0.25)
+"""Metres of the box that `walk_with_box` carries, along its own axes."""
+
+
+def walk_with_box(seconds: float = 2.0, fps: float = 30.0) -> dict[str, np.ndarray]:
+    """The same walk with a ball that goes beside, and a box that both hands carry at its sides, which sways, is thrown up with a turn and a half
+    about its X axis, and is caught. Its quaternions [T,2,4] have no negative w, so their signs jump, as a file's may."""
+    motion = walk_with_ball(seconds, fps)
+    joints = dict(zip(JOINTS, np.moveaxis(motion["positions"].astype(float), 1, 0), strict=True))
+    frames = len(motion["positions"])
+    time = np.arange(frames) / fps
+    sway = 0.4 * np.sin(2 * np.pi * time)
+    box = joints["Neck"] + np.stack([0.03 * np.sin(5 * time), np.full(frames, -0.38), -0.34 + 0.05 * np.sin(4 * time)], -1)
+    for side, sign in (("R", -1), ("L", 1)):
+        joints[f"{side}Wrist"] = box + (BOX[0] / 2 + 0.03) * sign * np.stack([np.cos(sway), np.sin(sway), np.zeros(frames)], -1) + [0, 0.05, -0.02]
+        joints[f"{side}Elbow"] = _bend(joints[f"{side}Shoulder"], joints[f"{side}Wrist"], UPPER_ARM, FOREARM, np.array([0.0, 1.0, -0.3]))
+    thrown, caught = frames // 3, frames // 3 + round(0.6 * fps)
+    share = np.clip((np.arange(frames) - thrown) / (caught - thrown), 0, 1)
+    box = box + [0, 0, 2.2] * (share * (1 - share))[:, None]
+    turns = _product(_turn((0, 0, 1), sway), _turn((1, 0, 0), 3 * np.pi * share))
+    motion["positions"] = np.stack([joints[name] for name in JOINTS], 1).astype(np.float32)
+    return motion | {
+        "object_names": np.array(["Ball", "Box"]),
+        "object_positions": np.stack([joints["Hip"] + [1.5, 0, 0], box], 1).astype(np.float32),
+        "object_rotations": np.stack([np.tile([1.0, 0, 0, 0], (frames, 1)), np.where(turns[:, :1] < 0, -turns, turns)], 1).astype(np.float32),
+        "object_sizes": np.array([(0, 0, 0), BOX], np.float32),
+    }
+
+
+def _turn(axis: tuple[float, float, float], angles: np.ndarray) -> np.ndarray:
+    """Quaternions [T,4] of turns about an axis by angles [T]."""
+    return np.concatenate([np.cos(angles / 2)[:, None], np.sin(angles / 2)[:, None] * axis], axis=1)
+
+
+def _product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Products [T,4] of quaternions [T,4]."""
+    w, v, x, u = first[:, :1], first[:, 1:], second[:, :1], second[:, 1:]
+    return np.concatenate([w * x - (v * u).sum(1, keepdims=True), w * u + x * v + np.cross(v, u)], axis=1)

@@ -18,7 +18,7 @@ from ..runtime.process import BackendProcess
 from ..scene import objects, takes
 from ..scene.armatures import describe, write_armature_file
 from ..scene.controls import controls_of, limbs_with_ik, switches_for
-from ..scene.empties import find_empty, radius_of
+from ..scene.empties import find_empty, radius_of, rigid_part
 from ..scene.keying import Keyed, Manner, apply_fit, resample, resample_rotations, resample_states, scene_fps
 from ..scene.root_motion import HIPS, find_mover
 from .mappings import mapping_of, remark
@@ -121,12 +121,13 @@ def _key_objects(fit: dict[str, np.ndarray], armature: bpy.types.Object, target:
     hands = {role: hand for role, hand in hands.items() if hand is not None}
     for number in range(count):
         name = str(fit["object_names"][number])
+        own_turns, size = rigid_part(number, turns, fit.get("object_sizes"))
         if number == 0 and keying.object_name:
             item = _object(scene, keying.object_name)
         else:
-            item = find_empty(f"{armature.name} {name}", radius_of(name), armature.users_collection[0])
+            item = find_empty(f"{armature.name} {name}", radius_of(name), armature.users_collection[0], size)
         held_by = np.where(np.isin(holders[:, number], list(hands)), holders[:, number], "")
-        objects.key_on_object(item, f"{action_name} {name}", positions[:, number], None if turns is None else turns[:, number], hands, held_by,
+        objects.key_on_object(item, f"{action_name} {name}", positions[:, number], own_turns, hands, held_by,
                               target.first_frame(scene, action_name), keying.manner)
         objects.belongs_to(item, armature)
 

@@ -10,7 +10,7 @@ from bpy.props import CollectionProperty, FloatProperty, IntProperty, PointerPro
 from ...backend.errors import KineliftError
 from ...backend.motion.motion3d import Motion3D
 from .cameras import rescale
-from .empties import key_object, radius_of
+from .empties import key_object, radius_of, rigid_part
 from .keying import scene_fps
 from .stick import make_stick
 
@@ -39,7 +39,7 @@ def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str = "", se
     stick = make_stick(name, motion, scene.frame_start + delay, collection)
     for number, object_name in enumerate(motion.object_names):
         key_object(f"{name} {object_name}", motion.object_positions[:, number], motion.fps, scene.frame_start + delay,
-                   radius_of(object_name), collection)
+                   radius_of(object_name), collection, *rigid_part(number, motion.object_rotations, motion.object_sizes))
     take = scene.kinelift_takes.add()
     take.name, take.motion_file, take.pack, take.seed = name, str(motion_file), pack, seed
     take.collection, take.stick = collection, stick

@@ -8,7 +8,7 @@ from backend.fitting.ends import with_ends
 from backend.fitting.kinematics import Rig
 from backend.fitting.limits import hinges
 from backend.fitting.measures import measure
-from backend.fitting.objects import holders, place_objects
+from backend.fitting.objects import holders, holds, place_objects
 from backend.fitting.plan import Plan, stiffness
 from backend.fitting.source import read_body
 from backend.fitting.targets import build_targets
@@ -28,6 +28,7 @@ def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:
     scale = measures.leg / body.leg
     bends = hinges(rig)
     objects = motion.object_positions if motion.object_positions is not None else np.zeros((motion.frames, 0, 3))
+    certainty = holds(body, objects, motion.object_rotations, motion.object_sizes)
     targets = build_targets(rig, measures, bends, body, scale, contacts)
     return Plan(
         rig=rig,
@@ -39,6 +40,6 @@ def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:
         feet={f"ankle.{side}": body[f"ankle.{side}"] for side in "LR"},
         stands=body.contacts.stands,
         finish=lambda world, heads: world,
-        objects=lambda reached: place_objects(body, objects, {side: reached[f"wrist.{side}"] for side in "LR"}, scale),
-        holders=holders(body, objects),
+        objects=lambda reached: place_objects(body, objects, certainty, {side: reached[f"wrist.{side}"] for side in "LR"}, scale),
+        holders=holders(certainty, motion.fps),
     )

@@ -1,16 +1,20 @@
-"""Objects on the rig's proportions: a held ball stays in the hands, a bouncing one on the floor."""
+"""Objects on the rig's proportions: a held ball or box stays in the hands, a bouncing ball on the floor."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from backend.fitting.source import Body
 from backend.fitting.vectors import length, smoothed, smoothstep
 
 HELD, FREE = 0.30, 0.40
-"""Distances from the wrist, in leg lengths, within which a ball is in the hand and beyond which it isn't."""
+"""Distances from the wrist, in leg lengths, within which a ball's middle is in the hand and beyond which it isn't."""
+
+RADIUS = 0.14
+"""A ball's radius in leg lengths: a box is in the hand where a ball would be whose surface is as near."""
 
 LOST = 0.25
 """How far the certainty of a hold falls until the object is let go; it begins at a half."""
@@ -22,23 +26,36 @@ BOUNCE = 0.18
 """In leg lengths: a turn of the path this close to its lowest point is a bounce."""
 
 
-def place_objects(body: Body, objects: np.ndarray, wrists: dict[str, np.ndarray], scale: float) -> np.ndarray:
+def holds(body: Body, objects: np.ndarray, turns: np.ndarray | None = None, sizes: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """How sure it is that each hand holds each of the objects [T,K,3]: side -> [T,K] 0..1. turns [T,K,4] and sizes [K,3]: of boxes, 0 for a
+    ball; a box is as far from a wrist as its surface is."""
+    certainty = {}
+    for side in "LR":
+        away = body[f"wrist.{side}"][:, None] - objects
+        far = length(away) / body.leg
+        for number in np.flatnonzero((sizes > 0).all(axis=1)) if turns is not None and sizes is not None else ():
+            inside = Rotation.from_quat(turns[:, number], scalar_first=True).apply(away[:, number], inverse=True)
+            far[:, number] = length(np.maximum(np.abs(inside) - sizes[number] / 2, 0)) / body.leg + RADIUS
+        certainty[side] = 1 - smoothstep(far, HELD, FREE)
+    return certainty
+
+
+def place_objects(body: Body, objects: np.ndarray, certainty: dict[str, np.ndarray], wrists: dict[str, np.ndarray], scale: float) -> np.ndarray:
     """Where objects [T,K,3] of the motion belong in the world of the rig, [T,K,3] metres.
 
-    wrists: side -> [T,3] where the rig's wrists are. While a hand holds an object, the object keeps its place at that
-    hand. In between, the shift this takes changes evenly from one hold to the next, so that a free flight stays a
+    certainty: of `holds`; wrists: side -> [T,3] where the rig's wrists are. While a hand holds an object, the object keeps its place at that
+    hand, between two hands that in their middle. In between, the shift this takes changes evenly from one hold to the next, so that a free flight stays a
     parabola; at a bounce the height is that of the scaled motion.
     """
     ground = np.array([0.0, 0.0, body.floor])
     placed = scale * (objects - ground)
     for number in range(objects.shape[1]):
         path = objects[:, number]
-        holds = _holds(body, path)
-        total = holds["L"] + holds["R"]
+        total = certainty["L"][:, number] + certainty["R"][:, number]
         held = total > 0.5
         if not held.any():
             continue
-        shifts = sum(holds[side][:, None] * (wrists[side] - scale * (body[f"wrist.{side}"] - ground)) for side in "LR")
+        shifts = sum(certainty[side][:, number, None] * (wrists[side] - scale * (body[f"wrist.{side}"] - ground)) for side in "LR")
         shifts = shifts / np.maximum(total, 1e-9)[:, None]
         bounces = _bounces(path[:, 2], BOUNCE * body.leg) & ~held
         shifts[bounces] = 0.0
@@ -49,20 +66,20 @@ def place_objects(body: Body, objects: np.ndarray, wrists: dict[str, np.ndarray]
     return placed
 
 
-def holders(body: Body, objects: np.ndarray) -> np.ndarray:
-    """[T,K] text: the role of the hand that holds each of the objects [T,K,3], "hand.L" or "hand.R"; "" while none does."""
-    shortest = max(round(SHORTEST_HOLD * body.fps), 1)
-    result = np.full(objects.shape[:2], "", dtype="U6")
-    for number in range(objects.shape[1]):
-        certainty, hand = _holds(body, objects[:, number]), ""
-        for frame in range(len(objects)):
-            surest = max("LR", key=lambda side, frame=frame: certainty[side][frame])
-            if not hand or certainty[hand][frame] < LOST:
-                hand = surest if certainty[surest][frame] > 0.5 else ""
+def holders(certainty: dict[str, np.ndarray], fps: float) -> np.ndarray:
+    """[T,K] text: the role of the hand that holds each of the objects, "hand.L" or "hand.R"; "" while none does. certainty: of `holds`."""
+    shortest = max(round(SHORTEST_HOLD * fps), 1)
+    result = np.full(certainty["L"].shape, "", dtype="U6")
+    for number in range(result.shape[1]):
+        hand = ""
+        for frame in range(len(result)):
+            surest = max("LR", key=lambda side, frame=frame, number=number: certainty[side][frame, number])
+            if not hand or certainty[hand][frame, number] < LOST:
+                hand = surest if certainty[surest][frame, number] > 0.5 else ""
             result[frame, number] = f"hand.{hand}" if hand else ""
         for first, after in _runs(result[:, number]):
             beside = result[first - 1, number] if first else ""
-            if not result[first, number] and beside and after < len(objects) and after - first < shortest and result[after, number] == beside:
+            if not result[first, number] and beside and after < len(result) and after - first < shortest and result[after, number] == beside:
                 result[first:after, number] = beside
         for first, after in _runs(result[:, number]):
             if after - first < shortest:
@@ -74,11 +91,6 @@ def _runs(values: np.ndarray) -> list[tuple[int, int]]:
     """First frame, and the one after the last, of every run of the same value."""
     edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1), len(values)]
     return [(int(first), int(after)) for first, after in pairwise(edges)]
-
-
-def _holds(body: Body, path: np.ndarray) -> dict[str, np.ndarray]:
-    """How sure it is that each hand holds an object on its path [T,3]: side -> [T] 0..1."""
-    return {side: 1 - smoothstep(length(path - body[f"wrist.{side}"]) / body.leg, HELD, FREE) for side in "LR"}
 
 
 def _bounces(heights: np.ndarray, margin: float) -> np.ndarray:

@@ -98,6 +98,8 @@ class Motion3D:
         for name, array, shape in (("object_rotations", self.object_rotations, (self.frames, things, 4)), ("object_sizes", self.object_sizes, (things, 3))):
             if array is not None and (array.shape != shape or not np.isfinite(array).all()):
                 bad(f"'{name}' is not made of numbers {list(shape)}", "Write one for each object, or none")
+        if self.object_rotations is not None and (np.linalg.norm(self.object_rotations, axis=-1) < 0.5).any():
+            bad("'object_rotations' has one that turns nothing, all 0", "Write unit quaternions w, x, y, z, (1, 0, 0, 0) for no turn")
         if self.camera is not None and not (self.camera.K.shape == self.camera.R.shape == (3, 3) and self.camera.t.shape == (3,) and all(
                 np.isfinite(part).all() for part in (self.camera.K, self.camera.R, self.camera.t))):
             bad("the camera is not made of numbers K [3,3], R [3,3] and t [3]", "Write all three")

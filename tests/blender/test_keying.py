@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.fitting import quadruped
-from tests.motions import walk_with_throw, write_motion
+from tests.motions import walk_with_box, walk_with_throw, write_motion
 from tests.programs.places import DEMO_WHEEL
 
 HERE = Path(__file__).parent
@@ -24,6 +24,20 @@ def test_controls_layers_and_objects_on_the_wheels(bpy_python, backend_python: P
 
 def test_controls_layers_and_objects_in_blender(blender_program, backend_python: Path, throw_file: Path, tmp_path: Path):
     assert "controls work" in blender_program.run_script(HERE / "controls.py", backend_python, throw_file, tmp_path, timeout=900).stdout
+
+
+@pytest.fixture
+def box_file(tmp_path: Path) -> Path:
+    """A motion file of two seconds of walking with a box that is thrown and caught."""
+    return write_motion(tmp_path / "box.npz", walk_with_box(seconds=2.0))
+
+
+def test_boxes_are_carried_on_the_wheels(bpy_python, backend_python: Path, box_file: Path, tmp_path: Path):
+    assert "boxes are carried" in bpy_python.run(HERE / "boxes.py", backend_python, box_file, tmp_path).stdout
+
+
+def test_boxes_are_carried_in_blender(blender_program, backend_python: Path, box_file: Path, tmp_path: Path):
+    assert "boxes are carried" in blender_program.run_script(HERE / "boxes.py", backend_python, box_file, tmp_path).stdout
 
 
 def test_keys_play_on_the_wheels(bpy_python, tmp_path: Path):

@@ -51,6 +51,9 @@ NAN = np.full((4, 3, 3), np.nan)
     ({"object_positions": np.zeros((4, 2, 3))}, "'object_positions' has shape"),
     ({"object_positions": np.zeros((5, 1, 3))}, "'object_positions' has shape"),
     ({"rotations": np.zeros((4, 3, 3))}, "'rotations' has shape"),
+    ({"object_rotations": np.zeros((4, 4))}, "'object_rotations' is not made of numbers"),
+    ({"object_rotations": np.zeros((4, 1, 4))}, "turns nothing"),
+    ({"object_sizes": np.zeros((3, 1))}, "'object_sizes' is not made of numbers"),
 ])
 def test_what_does_not_fit_is_named(changes: dict, said: str):
     with pytest.raises(KineliftError, match=said) as caught:
