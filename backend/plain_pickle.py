@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import math
 import pickletools
 import re
-from typing import Any
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -17,7 +21,8 @@ CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 EMPTY = {"EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_DICT": dict}
 NUMPY = {f"{module} {name}": name for module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
          for name in ("_reconstruct", "ndarray", "dtype", "scalar")} | {
-    "_codecs encode": "encode", "__builtin__ bytes": "bytes", "builtins bytes": "bytes"}
+    "_codecs encode": "encode", "__builtin__ bytes": "bytes", "builtins bytes": "bytes"} | {
+    "copy_reg _reconstructor": "reconstructor", "copyreg _reconstructor": "reconstructor", "__builtin__ object": "object", "builtins object": "object"}
 """The names of functions that numpy's arrays mention, and what stands for each of them here."""
 
 
@@ -33,6 +38,19 @@ class _Name(str):
     """A function that a pickle mentions; it is never called."""
 
 
+@dataclass
+class Record:
+    """What is told of an object of another program: its class as `module name`, what it was made of, and its state. Nothing of it is made."""
+
+    kind: str
+    arguments: tuple = ()
+    state: Any = None
+
+
+class _Class(_Name):
+    """The name of a class of which only records are made."""
+
+
 class _Array:
     """An array whose content is still to come."""
 
@@ -44,18 +62,19 @@ class _Type:
         self.text, self.order = text, "|"
 
 
-def plain_pickle(data: bytes) -> Any:
-    """The value. An array of objects comes as a list, and one without dimensions as its object.
+def plain_pickle(data: bytes, records: Collection[str] = ()) -> Any:
+    """The value. An array of objects comes as a list, and one without dimensions as its object. records: classes, as `module name`, whose
+    objects come as a Record.
 
     Raises NeedsCode for an instruction that could do more than make a value, and BrokenPickle.
     """
     try:
-        return _read(bytes(data))
+        return _read(bytes(data), records)
     except FAILURES as error:
         raise BrokenPickle(str(error)[:200] or type(error).__name__) from error
 
 
-def _read(data: bytes) -> Any:
+def _read(data: bytes, records: Collection[str]) -> Any:
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     mark = object()
@@ -66,7 +85,7 @@ def _read(data: bytes) -> Any:
         del stack[start:]
         return items
 
-    for opcode, argument, _ in pickletools.genops(data):
+    for opcode, argument, _ in _instructions(io.BytesIO(data)):
         name = opcode.name
         if name == "MARK":
             stack.append(mark)
@@ -93,10 +112,11 @@ def _read(data: bytes) -> Any:
         elif name in ("GET", "BINGET", "LONG_BINGET"):
             stack.append(memo[argument])
         elif name in ("GLOBAL", "STACK_GLOBAL"):
-            stack.append(_known(argument if name == "GLOBAL" else " ".join([stack.pop(), stack.pop()][::-1])))
-        elif name == "REDUCE":
+            known = argument if name == "GLOBAL" else " ".join([stack.pop(), stack.pop()][::-1])
+            stack.append(_Class(known) if known in records else _known(known))
+        elif name in ("REDUCE", "NEWOBJ"):
             arguments, function = stack.pop(), stack.pop()
-            stack.append(_made(function, arguments))
+            stack.append(_made(function, arguments) if name == "REDUCE" else _record(function, arguments))
         elif name == "BUILD":
             state, unfinished = stack.pop(), stack.pop()
             finished = _finished(unfinished, state)
@@ -105,6 +125,23 @@ def _read(data: bytes) -> Any:
         elif name not in ("PROTO", "FRAME", "STOP"):
             raise NeedsCode(name)
     return stack.pop()
+
+
+def _instructions(file: BinaryIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int]]:
+    """As pickletools tells them, but the texts that Python 2 writes in protocol 0 may hold any bytes."""
+    while True:
+        place = file.tell()
+        if file.read(1) == b"S":
+            line = file.readline()
+            if len(line) < 3 or line[:1] not in (b"'", b'"') or line[-2:] != line[:1] + b"\n":
+                raise ValueError("a text does not end")
+            yield pickletools.code2op["S"], codecs.escape_decode(line[1:-2])[0].decode("latin-1"), place
+            continue
+        file.seek(place)
+        instruction = next(pickletools.genops(file))
+        yield instruction
+        if instruction[0].name == "STOP":
+            return
 
 
 def _table(items: list[Any]) -> dict:
@@ -117,7 +154,15 @@ def _known(name: str) -> _Name:
     return _Name(NUMPY[name])
 
 
+def _record(function: Any, arguments: tuple) -> Record:
+    if not isinstance(function, _Class):
+        raise NeedsCode("an object")
+    return Record(str(function), tuple(arguments))
+
+
 def _made(function: Any, arguments: tuple) -> Any:
+    if isinstance(function, _Class):
+        return _record(function, arguments)
     if not isinstance(function, _Name):
         raise NeedsCode("REDUCE")
     if function == "_reconstruct":
@@ -130,6 +175,8 @@ def _made(function: Any, arguments: tuple) -> Any:
         return arguments[0].encode("latin-1")
     if function == "bytes" and arguments == ():
         return b""
+    if function == "reconstructor" and arguments[1:] == ("object", None):  # an object as protocols 0 and 1 write it
+        return _record(arguments[0], ())
     raise NeedsCode(function)
 
 
@@ -137,11 +184,16 @@ def _finished(unfinished: Any, state: tuple) -> Any:
     if isinstance(unfinished, _Type):
         unfinished.order = state[1]
         return unfinished
+    if isinstance(unfinished, Record):
+        unfinished.state = state
+        return unfinished
     if not isinstance(unfinished, _Array):
         raise NeedsCode("BUILD")
     _, shape, kind, is_fortran, content = state
     if isinstance(content, list):
         return content if shape else content[0]
+    if isinstance(content, str):  # Python 2's text is bytes
+        content = content.encode("latin-1")
     return _numbers(kind, content, shape, "F" if is_fortran else "C")
 
 
