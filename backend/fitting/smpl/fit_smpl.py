@@ -36,6 +36,9 @@ LOOSE = ("neck", "hip", "shoulder")
 SHARES = {"neck": 0.03, "hip": 0.03, "shoulder": 0.03, "knee": 0.1, "elbow": 0.1, "wrist": 0.5, "ankle": 1.0}
 """Weights of the joints beside those of a fit to reachable ones: bones that stay too long or short must not bend the trunk, and feet miss least."""
 
+TWISTS = {part: TWIST_SIGMA[part] for part in ("upper_arm", "thigh", "shin")}
+"""Twists that are held. Joints do not tell those of forearm and spine, which are calm by smoothness alone."""
+
 ROUNDS = 3
 """Of solving, the places of loose keypoints found anew before each but the first."""
 
@@ -61,7 +64,7 @@ def fit_body(motion: Motion3D, place: str, model: BodyModel, report: Callable[[f
     measures = replace(measure(rig), ankle=body.standing)  # so that the motion is not lifted to where the body's soles are on the floor
     bends = _hinges(rig)
     targets = build_targets(rig, measures, bends, body, 1.0)
-    stiff = stiffness(rig, motion.fps, REST_SIGMA, TWIST_SIGMA)
+    stiff = stiffness(rig, motion.fps, REST_SIGMA, TWISTS)
     turns, root, pulls = targets.turns, targets.root, targets.pulls
     names = list(measures.joints)
     wanted = np.stack([body[name] for name in names], axis=1)

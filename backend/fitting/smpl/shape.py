@@ -19,14 +19,14 @@ LENGTHS = tuple((f"{a}.{side}", f"{b}.{side}", sigma) for side in "LR" for a, b,
 """Joints, and the metres by which their distance in a motion may differ from the body's: the spine bends, and what a keypoint of a hip or shoulder
 means differs."""
 
-MOST_OFF = 0.15
-"""Share of the legs' length by which the nearest body may miss it."""
+FARTHEST = 6.0
+"""Standard deviations among people that a number of a shape may be from the mean: beyond, the motion is not that of a person in metres."""
 
 
 def fit_shape(model: BodyModel, joints: dict[str, np.ndarray], place: str) -> np.ndarray:
     """The numbers [B] of the body whose bones are as long as those between joints by role [T,3]: of all such bodies the most usual one.
 
-    Raises KineliftError naming `place` where no body of the model has such legs.
+    Raises KineliftError naming `place` where nobody has such bones.
     """
     measured = np.array([np.median(length(joints[a] - joints[b])) for a, b, _ in LENGTHS])
     sigmas = np.array([sigma for _, _, sigma in LENGTHS])
@@ -37,9 +37,8 @@ def fit_shape(model: BodyModel, joints: dict[str, np.ndarray], place: str) -> np
         return length(rest[ends[:, 0]] - rest[ends[:, 1]])
 
     betas = least_squares(lambda betas: np.concatenate([(lengths(betas) - measured) / sigmas, betas]), np.zeros(model.shapes)).x
-    legs = [number for number, (_, b, _) in enumerate(LENGTHS) if b.split(".")[0] in ("knee", "ankle")]
-    ratio = lengths(betas)[legs].sum() / measured[legs].sum()
-    if abs(ratio - 1) > MOST_OFF:
-        raise KineliftError(f"the legs of the motion are {measured[legs].sum() / 2:.2f} m long, those of the nearest body "
-                            f"{lengths(betas)[legs].sum() / 2:.2f} m", "Use a motion in metres; import-motion --scale makes one", place, "bad-motion")
+    if np.abs(betas).max() > FARTHEST:
+        leg = sum(measured[number] for number, (_, b, _) in enumerate(LENGTHS) if b.split(".")[0] in ("knee", "ankle")) / 2
+        raise KineliftError(f"nobody has such bones: the legs of the motion are {leg:.2f} m long", "Use a motion of a person in metres; import-motion "
+                            "--scale makes one", place, "bad-motion")
     return betas

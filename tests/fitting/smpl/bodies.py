@@ -39,7 +39,7 @@ def tree(kind: str) -> np.ndarray:
 
 
 def official(kind: str, seed: int = 0) -> dict[str, np.ndarray]:
-    """The arrays of an official file: a random body of few vertices, whose shapes make it taller, wider and longer of limb."""
+    """The arrays of an official file: a random body of few vertices, whose shapes make it larger, wider, and longer of leg, trunk and arm."""
     rng = np.random.default_rng(seed)
     parents = tree(kind)
     joints = np.zeros((len(parents), 3))
@@ -54,11 +54,12 @@ def official(kind: str, seed: int = 0) -> dict[str, np.ndarray]:
     regressor = np.zeros((len(joints), len(template)))
     for joint in range(len(joints)):
         regressor[joint, joint * AROUND : (joint + 1) * AROUND] = 1 / AROUND
-    template[:, 1] += 0.0
     shapes = rng.normal(0, 0.002, (len(template), 3, DIRECTIONS[kind]))
     shapes[..., 0] += 0.03 * template
-    shapes[..., 1] += template * [0.04, 0, 0.04]
-    shapes[..., 2] += template * [0, 0.02, 0] * (template[:, 1:2] < -0.3) + template * [0.03, 0, 0] * (abs(template[:, :1]) > 0.2)
+    shapes[..., 1] += template * [0.05, 0, 0.05]
+    shapes[..., 2] += (template - [0, -0.3, 0]) * [0, 0.03, 0] * (template[:, 1:2] < -0.3)
+    shapes[..., 3] += [0, 0.03, 0] * np.clip((template[:, 1:2] + 0.3) / 0.5, 0, 1)
+    shapes[..., 4] += (template - np.sign(template) * 0.17) * [0.05, 0, 0] * (abs(template[:, :1]) > 0.17)
     if kind == "smplx":
         shapes[..., 10:] += rng.normal(0, 1, shapes[..., 10:].shape)  # expressions, which must not be taken for shapes
     arrays = {"v_template": template, "shapedirs": shapes, "J_regressor": regressor, "f": np.arange(12).reshape(4, 3).astype(np.uint32),

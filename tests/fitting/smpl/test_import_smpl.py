@@ -39,7 +39,7 @@ def test_pickles_of_python_2_with_chumpy_and_scipy(protocol: int, selected: bool
     np.testing.assert_allclose(model.joint_shapes, np.einsum("jv,vcb->jcb", arrays["J_regressor"], arrays["shapedirs"]), atol=1e-12)
 
 
-@pytest.mark.parametrize("name, folder, gender", [("SMPLX_NEUTRAL", "models", "neutral"), ("model", "male", "male"), ("smpl-f", "male", "female")])
+@pytest.mark.parametrize(("name", "folder", "gender"), [("SMPLX_NEUTRAL", "models", "neutral"), ("model", "male", "male"), ("smpl-f", "male", "female")])
 def test_the_name_tells_the_gender(name: str, folder: str, gender: str, tmp_path: Path):
     (tmp_path / folder).mkdir()
     path = as_npz(official("smplx"), tmp_path / folder / f"{name}.npz")
@@ -62,7 +62,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(protocol: int, tmp_path: Path
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "smpl_male.pkl"
     path.write_bytes(pickle.dumps({"v_template": Trap()}, protocol))
-    with pytest.raises(KineliftError, match="need code to run .*system") as caught:
+    with pytest.raises(KineliftError, match=r"need code to run .*system") as caught:
         import_body(path)
     assert caught.value.code == "needs-unpickling"
     assert [one.name for one in tmp_path.iterdir()] == ["smpl_male.pkl"]
@@ -72,7 +72,7 @@ def broken(arrays: dict, key: str, value: np.ndarray | None) -> dict:
     return {name: array for name, array in (arrays | {key: value}).items() if array is not None}
 
 
-@pytest.mark.parametrize("key, value, match", [
+@pytest.mark.parametrize(("key", "value", "match"), [
     ("shapedirs", None, "no 'shapedirs'"),
     ("J_regressor", np.ones((16, 147)), "has 16 joints.*SMPL-X"),
     ("J_regressor", np.zeros((24, 147)), "does not put joint 0 among"),
@@ -104,8 +104,14 @@ def test_other_files_are_refused(tmp_path: Path):
         import_body(tmp_path / "none.pkl")
 
 
-@pytest.mark.parametrize("key, value, match", [("joints", np.zeros((23, 3)), "'joints'"), ("kind", np.array("mano"), "'mano'"), ("gender", np.array("x"), "'x'"),
-                                               ("parents", np.arange(24), "hang together"), ("hands", None, "hands"), ("ends", np.zeros((2, 3), bool), "'ends'")])
+@pytest.mark.parametrize(("key", "value", "match"), [
+    ("joints", np.zeros((23, 3)), "'joints'"),
+    ("kind", np.array("mano"), "'mano'"),
+    ("gender", np.array("x"), "'x'"),
+    ("parents", np.arange(24), "hang together"),
+    ("hands", None, "hands"),
+    ("ends", np.zeros((2, 3), bool), "'ends'"),
+])
 def test_a_damaged_model_file_is_refused(key: str, value: np.ndarray | None, match: str, tmp_path: Path):
     path = import_body(write_official("smpl", tmp_path / "male")).save(tmp_path / "model.npz")
     with np.load(path) as data:
