@@ -1,7 +1,8 @@
 """`fit-smpl`: a body of the SMPL family fitted to a motion, as a file of the AMASS kind.
 
 Betas come first, from the lengths of the bones. Pose and place of the whole clip are then one least-squares problem, that of every human
-armature (`backend.fitting.solver`), but joints are pulled to where the motion has them, neither scaled nor lifted.
+armature (`backend.fitting.solver`): first with joints that bones of these lengths can reach, then with joints where the motion has them, neither
+scaled nor lifted.
 """
 
 from __future__ import annotations
@@ -23,30 +24,25 @@ from backend.fitting.measures import measure
 from backend.fitting.plan import stiffness
 from backend.fitting.smpl.body import BODY, FINGERS, TO_WORLD, BodyModel, load_body
 from backend.fitting.smpl.shape import fit_shape
-from backend.fitting.solver import Pulls, solve
+from backend.fitting.solver import solve
 from backend.fitting.source import read_body
 from backend.fitting.targets import build_targets
 from backend.fitting.vectors import across, length, unit
 from backend.motion.files import write_npz
 from backend.motion.motion3d import Motion3D
 
-LOOSE = ("neck", "hip", "shoulder")
-"""Keypoints that lie elsewhere in other data sets, always at the same place of the bone: it is found once a clip."""
-
 SHARES = {"neck": 0.03, "hip": 0.03, "shoulder": 0.03, "knee": 0.1, "elbow": 0.1, "wrist": 0.5, "ankle": 1.0}
-"""Weights of the joints beside those of a fit to reachable ones: bones that stay too long or short must not bend the trunk, and feet miss least."""
+"""Weights of the joints beside those of a fit to reachable ones. Hips, shoulders and neck mean other points in other data sets, and bones may stay too
+long or short: neither must bend the trunk. Feet miss least."""
 
 TWISTS = {part: TWIST_SIGMA[part] for part in ("upper_arm", "thigh", "shin")}
 """Twists that are held. Joints do not tell those of forearm and spine, which are calm by smoothness alone."""
 
-ROUNDS = 3
-"""Of solving, the places of loose keypoints found anew before each but the first."""
-
 
 @dataclass(frozen=True)
 class BodyMotion:
-    """betas [B]; poses [T,J,3] and trans [T,3] as `BodyModel.posed` takes them, in our world; missed [T,P]: metres between the joints of the
-    motion and what stands for them on the body."""
+    """betas [B]; poses [T,J,3] and trans [T,3] as `BodyModel.posed` takes them, in our world; missed [T,P]: metres between joints of
+    the motion and of the body."""
 
     betas: np.ndarray
     poses: np.ndarray
@@ -65,19 +61,18 @@ def fit_body(motion: Motion3D, place: str, model: BodyModel, report: Callable[[f
     bends = _hinges(rig)
     targets = build_targets(rig, measures, bends, body, 1.0)
     stiff = stiffness(rig, motion.fps, REST_SIGMA, TWISTS)
-    turns, root, pulls = targets.turns, targets.root, targets.pulls
     names = list(measures.joints)
     wanted = np.stack([body[name] for name in names], axis=1)
-    exact = replace(pulls, point_weights=pulls.point_weights * np.array([SHARES[name.split(".")[0]] for name in names]))
-    for number in range(ROUNDS):
+    exact = replace(targets.pulls, point_targets=wanted,
+                    point_weights=targets.pulls.point_weights * np.array([SHARES[name.split(".")[0]] for name in names]))
+    turns, root = targets.turns, targets.root
+    for number, pulls in enumerate((targets.pulls, exact)):
         turns, root = solve(rig, pulls, bends, stiff, turns, root,
-                            lambda fraction, done=number: report(0.1 + 0.85 * (done + fraction) / ROUNDS, "Fitting the body to the motion"))
-        world, heads = forward(rig, turns, root)
-        pulls = _placed(rig, exact, names, wanted, world, heads)
-    reached = heads[:, pulls.point_bones] + np.einsum("tpij,pj->tpi", world[:, pulls.point_bones], pulls.point_rests - rig.heads[pulls.point_bones])
+                            lambda fraction, done=number: report(0.1 + 0.42 * (done + fraction), "Fitting the body to the motion"))
+    heads = forward(rig, turns, root)[1]
     poses, trans = _as_parameters(model, betas, turns, root)
     report(1.0, "Fitted")
-    return BodyMotion(betas, poses, trans, length(reached - wanted))
+    return BodyMotion(betas, poses, trans, length(heads[:, exact.point_bones] - wanted))
 
 
 def _hinges(rig: Rig) -> list[Hinge]:
@@ -88,18 +83,6 @@ def _hinges(rig: Rig) -> list[Hinge]:
         bend = unit(across(ahead, hinge.straight)) if rig.roles[hinge.bone].startswith("forearm") else hinge.bend
         found.append(replace(hinge, bend=bend, axis=np.cross(hinge.straight, bend)))
     return found
-
-
-def _placed(rig: Rig, pulls: Pulls, names: list[str], wanted: np.ndarray, world: np.ndarray, heads: np.ndarray) -> Pulls:
-    """Pulls towards where the motion has the joints [T,P,3]. Loose ones lie where their medians are on the bone that carries the joint."""
-    bones, rests = pulls.point_bones.copy(), pulls.point_rests.copy()
-    for number, name in enumerate(names):
-        if name.split(".")[0] in LOOSE:
-            role = "neck.0" if name == "neck" else {"hip": "thigh", "shoulder": "upper_arm"}[name.split(".")[0]] + name[-2:]
-            bone = bones[number] = rig.parents[rig.index[role]]
-            away = np.einsum("tji,tj->ti", world[:, bone], wanted[:, number] - heads[:, bone])
-            rests[number] = rig.heads[bone] + np.median(away, axis=0)
-    return replace(pulls, point_bones=bones, point_rests=rests, point_targets=wanted)
 
 
 def _as_parameters(model: BodyModel, betas: np.ndarray, turns: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +99,7 @@ def _as_parameters(model: BodyModel, betas: np.ndarray, turns: np.ndarray, root:
 def fit_smpl(motion_path: Path | str, model_path: Path | str, out_path: Path | str, report: Callable[[float, str], None]) -> dict:
     """Fits a body to a motion file and writes a file of the AMASS kind.
 
-    Returns {"amass": path, "mean_error": metres between the motion's joints and what stands for them on the body, "height": metres from
+    Returns {"amass": path, "mean_error": metres between joints of the motion and of the body, "height": metres from
     soles to the top of the head}. Raises KineliftError for files that can't be used.
     """
     motion, model = Motion3D.load(motion_path), load_body(model_path)
