@@ -1,8 +1,8 @@
 """`fit-smpl`: a body of the SMPL family fitted to a motion, as a file of the AMASS kind.
 
 Betas come first, from the lengths of the bones. Pose and place of the whole clip are then one least-squares problem, that of every human
-armature (`backend.fitting.solver`): first with joints that bones of these lengths can reach, then with joints where the motion has them, neither
-scaled nor lifted.
+armature (`backend.fitting.solver`): first with joints that bones of these lengths can reach, soles on the floor, then with joints where the motion
+has them, neither scaled nor lifted.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def fit_body(motion: Motion3D, place: str, model: BodyModel, report: Callable[[f
     body = read_body(motion, place, usual.ankle / usual.leg)
     betas = fit_shape(model, body.joints, place)
     rig = with_ends(model.rig(betas))
-    measures = replace(measure(rig), ankle=body.standing)  # so that the motion is not lifted to where the body's soles are on the floor
+    measures = measure(rig)
     bends = _hinges(rig)
     targets = build_targets(rig, measures, bends, body, 1.0)
     stiff = stiffness(rig, motion.fps, REST_SIGMA, TWISTS)

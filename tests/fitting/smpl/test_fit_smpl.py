@@ -14,6 +14,7 @@ from backend.fitting.smpl.fit_smpl import BodyMotion, fit_body, fit_smpl
 from backend.fitting.smpl.import_smpl import import_body
 from backend.fitting.smpl.shape import JOINTS
 from backend.motion.motion3d import Motion3D
+from tests.fitting.human import waves
 from tests.fitting.smpl.bodies import COUNTS, write_official
 from tests.fitting.smpl.dances import FPS, dance, motion_of, moved
 
@@ -115,6 +116,39 @@ def test_straight_and_noisy_limbs_bend_the_right_way_and_do_not_flip(tmp_path: P
     fitted = fit(replace(motion, positions=positions), model)
     assert_bends_right(fitted)
     assert np.degrees(speeds(fitted) / FPS).max() < 25
+
+
+def test_hands_before_the_chest_do_not_twist_the_forearms(tmp_path: Path):
+    """Elbows that are bent far, each by turns: nothing tells the twist of a forearm, which stays where it is."""
+    model, betas = body_of("smpl", tmp_path)
+    poses, trans = dance(model)
+    sway = waves(60, FPS, (0.1, 0.15, 0.1))
+    poses[:, BODY.index("left_shoulder")], poses[:, BODY.index("right_shoulder")] = sway + [0.3, -0.7, -1.1], sway + [0.3, 0.7, 1.1]
+    poses[:, BODY.index("left_elbow")], poses[:, BODY.index("right_elbow")] = [0, -1.9, 0] + 0.1 * sway, [0, 1.9, 0] + 0.1 * sway
+    fitted = fit(motion_of(model.posed(betas, poses, trans)), model)
+    assert_bends_right(fitted)
+    for name in ("left_elbow", "right_elbow"):
+        assert np.abs(np.degrees(fitted.poses[:, BODY.index(name), 0])).max() < 25, name
+    assert speeds(fitted)[:, NAMED].max() < 12
+
+
+@pytest.mark.parametrize("height", [-0.05, 0.0, 0.08])
+def test_feet_stand_flat_wherever_the_motion_stands(height: float, tmp_path: Path):
+    """Nothing is lifted to where the body's soles are on the floor, and feet don't tip for it."""
+    model, betas = body_of("smpl", tmp_path)
+    poses, trans = np.zeros((30, 24, 3)), np.zeros((30, 3))
+    poses[:, 0] = [np.pi / 2, 0, 0]
+    _, pelvis_up, pelvis_ahead = model.shaped(betas)[0]
+    trans[:, 2] = height + pelvis_up - model.shaped_ends(betas)[0, 1] - pelvis_ahead  # the pelvis stays where it is at rest when it turns
+    placed = model.posed(betas, poses, trans)
+    fitted = fit(motion_of(placed), model)
+    assert missed(model, fitted, placed)[:, [JOINTS["ankle.L"], JOINTS["ankle.R"]]].max() < 0.003
+    for side in ("left", "right"):
+        chain = [fitted.poses[:, BODY.index(name)] for name in ("pelvis", f"{side}_hip", f"{side}_knee", f"{side}_ankle")]
+        turn = Rotation.identity()
+        for vectors in chain:
+            turn = turn * Rotation.from_rotvec(vectors)
+        assert np.degrees((Rotation.from_rotvec([np.pi / 2, 0, 0]).inv() * turn).magnitude()).max() < 6, side
 
 
 def test_the_file_is_of_the_amass_kind(tmp_path: Path):
