@@ -21,6 +21,7 @@ COMMANDS = {
     "lift": ("backend.mvlift.lift", "lift the 2D poses of a video to 3D motions with a pack"),
     "import-motion": ("backend.motion.import_motion", "make motion files from a BVH file or the results of the MAS program"),
     "fit": ("backend.fitting.fit", "fit a motion to an armature"),
+    "fit-smpl": ("backend.fitting.smpl.fit_smpl", "fit a body of the SMPL family to a motion, as a file of the AMASS kind"),
     "preview": ("backend.motion.preview", "draw motions as stick figures: a contact sheet or a GIF"),
     "project": ("backend.training.project", "make a folder of 2D motions from 3D motion files"),
     "train": ("backend.training.train", "train a pack on a folder of 2D motions"),
@@ -28,6 +29,7 @@ COMMANDS = {
     "evaluate": ("backend.evaluation.evaluate", "print the tables of the papers for a pack"),
     "import-mas": ("backend.packs.import_mas", "make a pack from an official MAS checkpoint"),
     "import-mvlift": ("backend.packs.import_mvlift", "make a pack from official MVLift checkpoints"),
+    "import-smpl": ("backend.fitting.smpl.import_smpl", "make a model file of the joints of an SMPL, SMPL-H or SMPL-X file"),
     "bench": ("backend.evaluation.bench", "measure what sampler and lift cost against the papers' programs, or how motions sit on rigs"),
 }
 

@@ -5,10 +5,13 @@ Files of `joblib`, whose arrays lie between the pickle's instructions, are read 
 
 from __future__ import annotations
 
+import codecs
 import io
 import math
 import pickletools
 import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,7 +25,8 @@ EMPTY = {"EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_DICT": dict}
 NUMPY = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
 KNOWN = {f"{module} {name}": name for module in NUMPY for name in ("_reconstruct", "_frombuffer", "ndarray", "dtype", "scalar")} | {
     "_codecs encode": "encode", "__builtin__ bytes": "bytes", "builtins bytes": "bytes", "__builtin__ dict": "dict", "builtins dict": "dict",
-    "collections OrderedDict": "dict", "collections defaultdict": "defaultdict", "joblib.numpy_pickle NumpyArrayWrapper": "joblib"}
+    "collections OrderedDict": "dict", "collections defaultdict": "defaultdict", "joblib.numpy_pickle NumpyArrayWrapper": "joblib",
+    "copy_reg _reconstructor": "reconstructor", "copyreg _reconstructor": "reconstructor", "__builtin__ object": "object", "builtins object": "object"}
 """The names of functions that arrays and tables mention, and what stands for each of them here."""
 
 
@@ -36,6 +40,19 @@ class BrokenPickle(Exception):  # noqa: N818
 
 class _Name(str):
     """A function that a pickle mentions; it is never called."""
+
+
+@dataclass
+class Record:
+    """What is told of an object of another program: its class as `module name`, what it was made of, and its state. Nothing of it is made."""
+
+    kind: str
+    arguments: tuple = ()
+    state: Any = None
+
+
+class _Class(_Name):
+    """The name of a class of which only records are made."""
 
 
 class _Array:
@@ -57,20 +74,21 @@ class _Type:
         self.text, self.order = text, "|"
 
 
-def plain_pickle(data: bytes) -> Any:
+def plain_pickle(data: bytes, records: Collection[str] = ()) -> Any:
     """The value. An array of objects comes as a list, and one without dimensions as its object; tables of all kinds come as dictionaries.
+    records: classes, as `module name`, whose objects come as a Record.
 
     Raises NeedsCode for an instruction that could do more than make a value, and BrokenPickle.
     """
     try:
-        value = _read(io.BytesIO(bytes(data)))
+        value = _read(io.BytesIO(bytes(data)), records)
         _check(value, set(), set())
         return value
     except FAILURES as error:
         raise BrokenPickle(str(error)[:200] or type(error).__name__) from error
 
 
-def _read(file: BinaryIO) -> Any:
+def _read(file: BinaryIO, records: Collection[str]) -> Any:
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     mark = object()
@@ -81,7 +99,7 @@ def _read(file: BinaryIO) -> Any:
         del stack[start:]
         return items
 
-    for opcode, argument, _ in pickletools.genops(file):
+    for opcode, argument, _ in _instructions(file):
         name = opcode.name
         if name == "MARK":
             stack.append(mark)
@@ -110,15 +128,11 @@ def _read(file: BinaryIO) -> Any:
         elif name in ("GET", "BINGET", "LONG_BINGET"):
             stack.append(memo[argument])
         elif name in ("GLOBAL", "STACK_GLOBAL"):
-            stack.append(_known(argument if name == "GLOBAL" else " ".join([stack.pop(), stack.pop()][::-1])))
-        elif name == "REDUCE":
+            known = argument if name == "GLOBAL" else " ".join([stack.pop(), stack.pop()][::-1])
+            stack.append(_Class(known) if known in records else _known(known))
+        elif name in ("REDUCE", "NEWOBJ"):
             arguments, function = stack.pop(), stack.pop()
-            stack.append(_made(function, arguments))
-        elif name == "NEWOBJ":
-            arguments, function = stack.pop(), stack.pop()
-            if not isinstance(function, _Name) or function != "joblib" or arguments != ():
-                raise NeedsCode(name)
-            stack.append(_Following())
+            stack.append(_made(function, arguments) if name == "REDUCE" else _new(function, arguments))
         elif name == "BUILD":
             state, unfinished = stack.pop(), stack.pop()
             finished = _following(file, state) if isinstance(unfinished, _Following) else _finished(unfinished, state)
@@ -127,6 +141,23 @@ def _read(file: BinaryIO) -> Any:
         elif name not in ("PROTO", "FRAME", "STOP"):
             raise NeedsCode(name)
     return stack.pop()
+
+
+def _instructions(file: BinaryIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int]]:
+    """As pickletools tells them, but the texts that Python 2 writes in protocol 0 may hold any bytes."""
+    while True:
+        place = file.tell()
+        if file.read(1) == b"S":
+            line = file.readline()
+            if len(line) < 3 or line[:1] not in (b"'", b'"') or line[-2:] != line[:1] + b"\n":
+                raise ValueError("a text does not end")
+            yield pickletools.code2op["S"], codecs.escape_decode(line[1:-2])[0].decode("latin-1"), place
+            continue
+        file.seek(place)
+        instruction = next(pickletools.genops(file))
+        yield instruction
+        if instruction[0].name == "STOP":
+            return
 
 
 def _table(items: list[Any]) -> dict:
@@ -139,7 +170,21 @@ def _known(name: str) -> _Name:
     return _Name(KNOWN[name])
 
 
+def _record(function: Any, arguments: tuple) -> Record:
+    if not isinstance(function, _Class):
+        raise NeedsCode("an object")
+    return Record(str(function), tuple(arguments))
+
+
+def _new(function: Any, arguments: tuple) -> Any:
+    if function == "joblib" and not isinstance(function, _Class) and arguments == ():
+        return _Following()
+    return _record(function, arguments)
+
+
 def _made(function: Any, arguments: tuple) -> Any:
+    if isinstance(function, _Class):
+        return _record(function, arguments)
     if not isinstance(function, _Name):
         raise NeedsCode("REDUCE")
     if function == "_reconstruct":
@@ -159,6 +204,8 @@ def _made(function: Any, arguments: tuple) -> Any:
         return dict(*arguments)
     if function == "defaultdict":  # what it would make by itself is left out
         return dict(*arguments[1:])
+    if function == "reconstructor" and arguments[1:] == ("object", None):  # an object as protocols 0 and 1 write it
+        return _record(arguments[0], ())
     raise NeedsCode(function)
 
 
@@ -168,11 +215,16 @@ def _finished(unfinished: Any, state: tuple) -> Any:
         return unfinished
     if type(unfinished) is dict and isinstance(state, dict):
         return unfinished  # what a dictionary of another kind knows besides its entries
+    if isinstance(unfinished, Record):
+        unfinished.state = state
+        return unfinished
     if not isinstance(unfinished, _Array):
         raise NeedsCode("BUILD")
     _, shape, kind, is_fortran, content = state
     if isinstance(content, list):
         return content if shape else content[0]
+    if isinstance(content, str):  # Python 2's text is bytes
+        content = content.encode("latin-1")
     return _numbers(kind, content, shape, "F" if is_fortran else "C")
 
 
@@ -204,7 +256,11 @@ def _check(value: Any, around: set[int], done: set[int]) -> None:
     looked at before."""
     if isinstance(value, _Name | _Type | _Array | _Following | _Buffer):
         raise NeedsCode(value if isinstance(value, _Name) else type(value).__name__.strip("_").lower())
-    if not isinstance(value, dict | list | tuple) or id(value) in done:
+    if not isinstance(value, dict | list | tuple | Record) or id(value) in done:
+        return
+    if isinstance(value, Record):  # may know itself
+        done.add(id(value))
+        _check([value.arguments, value.state], around, done)
         return
     if id(value) in around:
         raise ValueError("a list in itself")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.plain_pickle import BrokenPickle, NeedsCode, plain_pickle
+from backend.plain_pickle import BrokenPickle, NeedsCode, Record, plain_pickle
 from tests.properties import patient
 
 PROTOCOLS = st.integers(0, pickle.HIGHEST_PROTOCOL)
@@ -214,3 +214,36 @@ def test_damaged_places_are_read_or_refused(protocol: int, place: int, damage: b
     content[place : place + len(damage)] = damage
     with contextlib.suppress(NeedsCode, BrokenPickle):
         plain_pickle(bytes(content))
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
+def test_objects_come_as_records_where_their_class_is_named(protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    own = Own()
+    own.numbers, own.again = np.arange(3), own
+    kind = f"{Own.__module__} Own"
+    read = plain_pickle(pickle.dumps({"one": own, "two": own}, protocol), {kind})
+    assert isinstance(read["one"], Record) and read["two"] is read["one"] and read["one"].kind == kind
+    assert read["one"].state["numbers"].tolist() == [0, 1, 2] and read["one"].state["again"] is read["one"]
+    for others in (Trap(), object(), {1, 2}):
+        with pytest.raises(NeedsCode):
+            plain_pickle(pickle.dumps([own, others], protocol), {kind})
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_named_is_told_but_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    read = plain_pickle(pickle.dumps(Trap(), 2), {"posix system", "nt system"})
+    assert read.arguments == ("touch trapped",)
+    assert not list(tmp_path.iterdir())
+
+
+def test_arrays_of_python_2_come_out():
+    """Their bytes are texts; protocol 0 escapes them."""
+    before = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\ntcnumpy\ndtype\n(S'u1'\nI0\nI1\ntR"
+    dtype = b"(I3\nS'|'\nNNNI-1\nI-1\nI0\ntb"
+    assert plain_pickle(before + dtype + b"I00\nS'\\xff\\n'\ntb.").tolist() == [255, 10]
+    assert plain_pickle(before + dtype + b"I00\nU\x02\xff\ntb.").tolist() == [255, 10]
+    for broken in (b"S'ab\ntb.", b"Sab\ntb.", b"S'\ntb.", b"S'ab'"):
+        with pytest.raises(BrokenPickle):
+            plain_pickle(before + dtype + b"I00\n" + broken)

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.__main__ import main
 from backend.errors import KineliftError
+from backend.fitting.source import read_body
 from backend.motion.bvh import Bvh, read_bvh
 from backend.motion.import_motion import ImportSettings, read_motions
 from backend.motion.motion3d import Motion3D
@@ -95,9 +96,7 @@ def test_scale_axis_rate_and_preset_are_the_users_to_say(tmp_path: Path):
 
 
 def test_a_motion_that_is_recognised_can_be_fitted(tmp_path: Path):
-    from backend.fitting.source import read_body
-
-    body = read_body(one(write_bvh(tmp_path / "a.bvh", names_of("rokoko"))), "a.bvh", 0.1)
+    body = read_body(one(write_bvh(tmp_path / "a.bvh", names_of("rokoko"))), "a.bvh", 0.1, "auto")
     assert abs(body.leg - 0.83) < 0.01
 
 
