@@ -171,8 +171,7 @@ def test_the_rig_stands_in_the_picture():
     off = np.linalg.norm(found - wanted, axis=-1)
     print(f"the rig's hips are {off.mean():.1f} px from the stick's, which is {tall:.0f} px tall; scale {scale:.2f}")
     assert off.mean() < 0.06 * tall, (off, tall)
-    ball = next(item for item in bpy.data.objects if item.name == "Player Ball")
-    assert ball.animation_data.action.frame_range[0] == start
+    assert not any(item.type == "EMPTY" for item in bpy.data.objects), "the poses show no ball"
     assert bpy.ops.kinelift.play_take(index=0) == {"FINISHED"}
     assert take.camera["kinelift_scale"] == 1.0, "the camera does not film the stick again"
     assert bpy.ops.kinelift.apply_take(index=0) == {"FINISHED"}

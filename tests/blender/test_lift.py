@@ -90,7 +90,7 @@ def test_the_command_line_lifts(blender, filmed, tmp_path: Path):
     assert (motion.provenance["track"], motion.provenance["first_frame"], motion.provenance["settings"]["height"]) == ("2", LATE, 1.8)
     assert motion.camera.image_size == IMAGE
     blender.run_script(FOOTAGE_IS_THERE, out / f"{stem}_0_lifted.blend", *IMAGE)
-    blender.run_script(HERE / "round_trip.py", out / f"{stem}_0_lifted.blend", out / f"{stem}_0_lifted_Player.fbx", "Player", "Player Ball")
+    blender.run_script(HERE / "round_trip.py", out / f"{stem}_0_lifted.blend", out / f"{stem}_0_lifted_Player.fbx", "Player")
 
 
 @pytest.mark.parametrize(("arguments", "code", "text"), [
