@@ -128,6 +128,24 @@ def test_noise_goes_along_when_sides_are_exchanged(tiny: MasModel):
     assert torch.allclose(made[:, :, 7:], (seen(motion) + noise)[:, :, 7:], atol=1e-5)
 
 
+@pytest.mark.parametrize("part", ["noise_exchanged", "on_the_sides_of"])
+def test_the_next_step_goes_on_from_what_was_exchanged(tiny: MasModel, part: str, monkeypatch):
+    settings = SamplerSettings(views=4, calls=8, eta=0.0, order=2, keep_sides=True)
+    exchanged = standing_still(tiny, 30)[:, :, tiny.skeleton.mirror_order]
+    original, heard = getattr(sampler, part), []
+
+    class Listening(Oracle):
+        def __call__(self, x, steps, lengths=None):
+            heard[-1].append(x.clone())
+            return self.views
+
+    for moved in (0.0, 1.0):
+        heard.append([])
+        monkeypatch.setattr(sampler, part, lambda *given, moved=moved: original(*given) + moved)
+        sample(replace(tiny, denoiser=Listening(tiny, exchanged, settings)), 30, [0], settings)
+    assert not torch.allclose(*map(torch.stack, heard), atol=1e-3)
+
+
 def test_the_last_step_is_brought_to_the_sides_of_this_one(tiny: MasModel):
     motion = standing_still(tiny, 10)
     mixed = with_sides_exchanged(motion, torch.arange(10)[None] < 4, tiny) + 0.01
