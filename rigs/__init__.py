@@ -4,7 +4,7 @@ from .bones import Bones
 from .controls import IkLimb
 from .detection import Detection, Doubt, detect
 from .presets import Mapping, Preset, load_preset, preset_names, read_preset, write_preset
-from .skeletons import Skeleton, load_skeleton, read_skeleton, skeleton_names
+from .skeletons import Skeleton, drawn_from, load_skeleton, read_skeleton, skeleton_names
 
-__all__ = ["Bones", "Detection", "Doubt", "IkLimb", "Mapping", "Preset", "Skeleton", "detect", "load_preset", "load_skeleton", "preset_names",
+__all__ = ["Bones", "Detection", "Doubt", "IkLimb", "Mapping", "Preset", "Skeleton", "detect", "drawn_from", "load_preset", "load_skeleton", "preset_names",
            "read_preset", "read_skeleton", "skeleton_names", "write_preset"]

@@ -9,6 +9,7 @@ import numpy as np
 from mathutils import Vector
 
 from ...backend.motion.motion3d import Motion3D
+from ...rigs import drawn_from, load_skeleton, skeleton_names
 from .keying import continuous, key_channels, matrices, resample, scene_fps
 from .selection import object_mode
 
@@ -31,9 +32,9 @@ def make_stick(name: str, motion: Motion3D, frame_start: float, collection: bpy.
     that ends a limb, so that all joints survive formats which keep only the heads of bones. The rest pose is the first frame.
     """
     track = resample(motion.positions, motion.fps, scene_fps(bpy.context.scene))
-    bones = edges(motion.joint_names, motion.parents)
+    bones = edges(motion)
     names = [bone.name for bone in bones]
-    heads = track[:, [bone.head for bone in bones]]
+    heads = edge_heads(track, bones)
     vectors = edge_vectors(track, bones)
     stick = bpy.data.objects.new(name, bpy.data.armatures.new(name))
     collection.objects.link(stick)
@@ -53,24 +54,31 @@ def make_stick(name: str, motion: Motion3D, frame_start: float, collection: bpy.
 
 
 class Edge(NamedTuple):
-    """A bone from joint `head` to joint `tail`; a tip lies on the joint `head` and goes on in the direction from `tail` to it."""
+    """A bone from the middle of the joints `heads` to joint `tail`; a tip lies on its only head and goes on in the direction from `tail` to it."""
 
     name: str
-    head: int
+    heads: tuple[int, ...]
     tail: int
     is_tip: bool
 
 
-def edges(joint_names: list[str], parents: list[int]) -> list[Edge]:
-    """The bones of a skeleton."""
-    bones = [Edge(name, parent, joint, False) for joint, (name, parent) in enumerate(zip(joint_names, parents, strict=True)) if parent >= 0]
-    tips = [Edge(name + TIP, joint, max(parents[joint], 0), True) for joint, name in enumerate(joint_names) if joint not in parents]
+def edges(motion: Motion3D) -> list[Edge]:
+    """The bones of a motion's skeleton."""
+    roles = motion.roles or (load_skeleton(motion.skeleton).roles if motion.skeleton in skeleton_names() else {})
+    between = drawn_from(motion.parents, [roles.get(name, "") for name in motion.joint_names])
+    bones = [Edge(name, heads, joint, False) for joint, (name, heads) in enumerate(zip(motion.joint_names, between, strict=True)) if heads]
+    tips = [Edge(name + TIP, (joint,), max(motion.parents[joint], 0), True) for joint, name in enumerate(motion.joint_names) if joint not in motion.parents]
     return bones + tips
+
+
+def edge_heads(track: np.ndarray, bones: list[Edge]) -> np.ndarray:
+    """Joint positions [T,J,3] -> where bones begin [T,N,3]."""
+    return np.stack([track[:, list(bone.heads)].mean(1) for bone in bones], axis=1)
 
 
 def edge_vectors(track: np.ndarray, bones: list[Edge]) -> np.ndarray:
     """Joint positions [T,J,3] -> bones [T,N,3] from head to tail, none shorter than Blender allows."""
-    vectors = np.stack([track[:, bone.tail] - track[:, bone.head] for bone in bones], axis=1)
+    vectors = track[:, [bone.tail for bone in bones]] - edge_heads(track, bones)
     is_tip = np.array([bone.is_tip for bone in bones])[:, None]
     vectors = np.where(is_tip, -TIP_LENGTH * _unit(vectors), vectors)
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
@@ -137,11 +145,11 @@ def _make_bones(stick: bpy.types.Object, names: list[str], heads: np.ndarray, ve
 
 
 def _tell_carriers(stick: bpy.types.Object, names: list[str], bones: list[Edge]) -> None:
-    """Writes on every bone which bone ends at the joint where it begins."""
+    """Writes on every bone which bone ends at the joint where it begins, or at the first of those between which it does."""
     ends = {bone.tail: name for name, bone in zip(names, bones, strict=True) if not bone.is_tip}
     for name, bone in zip(names, bones, strict=True):
-        if bone.head in ends:
-            stick.data.bones[name][CARRIER] = ends[bone.head]
+        if bone.heads[0] in ends:
+            stick.data.bones[name][CARRIER] = ends[bone.heads[0]]
 
 
 def _colour(joint: str) -> str:

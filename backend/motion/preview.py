@@ -17,7 +17,7 @@ from backend.motion.cameras import project_perspective, view_axes
 from backend.motion.files import write_bytes
 from backend.motion.motion3d import Motion3D
 from backend.motion.roles import joint_roles
-from rigs import skeleton_names
+from rigs import drawn_from, skeleton_names
 
 PAPER, FLOOR, SHADOW = (250, 250, 248), (222, 224, 226), (196, 198, 202)
 MIDDLE, LEFT, RIGHT, OBJECT = (88, 92, 100), (38, 110, 200), (212, 88, 36), (236, 160, 32)
@@ -44,7 +44,11 @@ class Stage:
         top = np.percentile(heights.max(1), 99)
         self.content = 1.15 * max(top, wide, 1e-3)
         self.centres = np.column_stack([root, np.full(len(root), top / 2)])
-        self.colours = _colours(motion)
+        roles = _roles(motion)
+        self.colours = [{"L": LEFT, "R": RIGHT}.get(role.rpartition(".")[2], MIDDLE) for role in roles]
+        tree = [(joint, between) for joint, between in enumerate(drawn_from(motion.parents, roles)) if between]
+        across = {between for _, between in tree if len(between) == 2}
+        self.bones = tree + [(one, (other,)) for one, other in across]
 
     def draw(self, frame: int) -> Image.Image:
         """A frame, 0 to T - 1."""
@@ -52,12 +56,12 @@ class Stage:
         image = Image.new("RGB", (width, height), PAPER)
         pen = ImageDraw.Draw(image)
         points = self.motion.positions[frame].astype(np.float64)
-        bones = [(joint, parent) for joint, parent in enumerate(self.motion.parents) if parent >= 0]
+        starts = np.array([points[list(between)].mean(0) for _, between in self.bones])
+        ends = [joint for joint, _ in self.bones]
         thickness = max(1, round(BONE_SHARE * height))
         self._floor(pen, frame, height)
-        shadows = self._to_pixels(points * [1, 1, 0], frame)
-        for joint, parent in bones:
-            _bone(pen, shadows[joint], shadows[parent], SHADOW, thickness)
+        for shadow in zip(self._to_pixels(starts * [1, 1, 0], frame), self._to_pixels(points[ends] * [1, 1, 0], frame)):
+            _bone(pen, *shadow, SHADOW, thickness)
         things = self.motion.object_positions[frame].astype(np.float64) if self.motion.object_positions is not None else np.zeros((0, 3))
         radius = OBJECT_SHARE * height
         boxes, things = self._boxes(frame, things)
@@ -65,10 +69,10 @@ class Stage:
             _bone(pen, *self._to_pixels(edge * [1, 1, 0], frame), SHADOW, thickness)
         for spot in self._to_pixels(things * [1, 1, 0], frame):
             _disc(pen, spot, 0.6 * radius, SHADOW)
-        seen, seen_things = self._to_pixels(points, frame), self._to_pixels(things, frame)
+        seen_things = self._to_pixels(things, frame)
         forward = self.axes[2].numpy()
-        parts = [((points[joint] + points[parent]) @ forward / 2, _bone, (seen[joint], seen[parent], self.colours[joint], thickness))
-                 for joint, parent in bones]
+        seen = zip(ends, starts, self._to_pixels(starts, frame), self._to_pixels(points[ends], frame))
+        parts = [((points[joint] + start) @ forward / 2, _bone, (*bone, self.colours[joint], thickness)) for joint, start, *bone in seen]
         parts += [(thing @ forward, _disc, (spot, radius, OBJECT)) for thing, spot in zip(things, seen_things, strict=True)]
         parts += [(edge.mean(0) @ forward, _bone, (*self._to_pixels(edge, frame), OBJECT, thickness)) for edge in boxes]
         for _, draw, what in sorted(parts, key=lambda part: -part[0]):
@@ -130,10 +134,10 @@ def animation(motions: Sequence[Motion3D], azimuth: float, elevation: float, siz
     return file.getvalue()
 
 
-def _colours(motion: Motion3D) -> list[tuple[int, int, int]]:
-    """A colour a joint: that of its side where the skeleton is known."""
-    roles = joint_roles(motion, "") if motion.roles or motion.skeleton in skeleton_names() else {}
-    return [{"L": LEFT, "R": RIGHT}.get(roles.get(name, "").rpartition(".")[2], MIDDLE) for name in motion.joint_names]
+def _roles(motion: Motion3D) -> list[str]:
+    """A role a joint, "" where the skeleton is unknown or gives it none."""
+    known = joint_roles(motion, "") if motion.roles or motion.skeleton in skeleton_names() else {}
+    return [known.get(name, "") for name in motion.joint_names]
 
 
 def _in_few_colours(image: Image.Image) -> Image.Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -60,6 +60,19 @@ class Skeleton:
     def bones(self) -> list[tuple[int, int]]:
         """(parent, child) joint index pairs."""
         return [(parent, child) for child, parent in enumerate(self.parents) if parent >= 0]
+
+
+def drawn_from(parents: Sequence[int], roles: Sequence[str]) -> list[tuple[int, ...]]:
+    """Of every joint, the joints between which a stick figure begins the bone that ends there: its parent; () for the root. What hangs on one
+    shoulder without being its arm begins in the middle of both, since a head on a shoulder looks broken. roles: one a joint, "" without."""
+    shoulders = tuple(number for number, role in enumerate(roles) if role in ("shoulder.L", "shoulder.R"))
+
+    def between(joint: int) -> tuple[int, ...]:
+        parent = parents[joint]
+        arm = roles[joint].startswith("elbow.") or joint in shoulders
+        return () if parent < 0 else shoulders if parent in shoulders and len(shoulders) == 2 and not arm else (parent,)
+
+    return [between(joint) for joint in range(len(parents))]
 
 
 def skeleton_names() -> list[str]:

@@ -53,4 +53,10 @@ slower = scene.kinelift_takes[2]
 motion = Motion3D.load(slower.motion_file)
 at_a_second = heads(slower.stick, [11 + 24])["RWrist tip"][0]
 assert np.abs(at_a_second - motion.positions[30, motion.joint_names.index("RWrist")]).max() < 1e-4, "the motion does not keep its time"
+person = extension("rigs").load_skeleton("coco17")
+walk = np.random.default_rng(0).normal(0, 0.3, (5, len(person.joints), 3)).cumsum(0)
+stick = extension("addon.scene.stick").make_stick("COCO", Motion3D(walk, list(person.joints), list(person.parents), 24.0, person.name), 1, scene.collection)
+track, left, right = heads(stick, range(1, 6)), *(walk[:, person.joints.index(name)] for name in ("LeftShoulder", "RightShoulder"))
+assert np.abs(track["Nose"] - (left + right) / 2).max() < 1e-4, "the head hangs on a shoulder"
+assert max(np.abs(track["LeftElbow"] - left).max(), np.abs(track["LeftEye"] - walk[:, person.joints.index("Nose")]).max()) < 1e-4
 bpy.ops.wm.save_as_mainfile(filepath=arguments()[0])

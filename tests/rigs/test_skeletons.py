@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rigs import load_skeleton, read_skeleton, skeleton_names
+from rigs import drawn_from, load_skeleton, read_skeleton, skeleton_names
 
 OCTOPUS = """
 title = "Octopus"
@@ -42,6 +42,17 @@ def test_a_skeleton_is_the_one_it_is_based_on_apart_from_what_it_says(name: str,
     assert skeleton.title != other.title
     assert skeleton.objects == ()
     assert skeleton.travel == ("Travel" if "travel" in name else "")
+
+
+def test_a_head_is_drawn_from_between_the_shoulders_where_there_is_no_neck():
+    person = load_skeleton("coco17")
+    drawn = dict(zip(person.joints, drawn_from(person.parents, [person.roles.get(name, "") for name in person.joints]), strict=True))
+    shoulders = (person.joints.index("LeftShoulder"), person.joints.index("RightShoulder"))
+    assert drawn["Nose"] == shoulders
+    assert {name: between for name, between in drawn.items() if name != "Nose"} == {
+        name: (parent,) if parent >= 0 else () for name, parent in zip(person.joints, person.parents, strict=True) if name != "Nose"}
+    player = load_skeleton("nba16")
+    assert drawn_from(player.parents, [player.roles.get(name, "") for name in player.joints]) == [(parent,) if parent >= 0 else () for parent in player.parents]
 
 
 def test_a_users_skeleton_is_read_from_anywhere(tmp_path: Path):
