@@ -15,6 +15,7 @@ from backend.devices import network_precision
 from backend.mas.sampler import Noise
 from backend.motion.bones import median_lengths
 from backend.motion.cameras import view_axes
+from backend.mvlift.depth import held_to_size
 from backend.mvlift.model import LiftModel
 from backend.mvlift.views import intersect, ring, see
 from backend.mvlift.windows import elevation_of, frame, up_of
@@ -81,7 +82,7 @@ class Track:
     """One track in windows. rays [F,J,2], gaps filled; trust [F,J] in 0..1; up [3] in the camera's axes."""
 
     def __init__(self, model: LiftModel, rays: torch.Tensor, trust: torch.Tensor, up: torch.Tensor):
-        self.model, self.frames = model, len(rays)
+        self.model, self.frames, self.seen = model, len(rays), trust
         self.starts = window_starts(self.frames, model.frames, min(round(OVERLAP_SECONDS * model.fps), model.frames // 4))
         length = model.frames if model.official else min(model.frames, self.frames)  # official networks look at padding
         self.index = (torch.tensor(self.starts)[:, None] + torch.arange(length)).clamp(max=self.frames - 1).to(rays.device)
@@ -150,6 +151,11 @@ class Track:
             right -= row * apart / DEPTH_DEVIATION**2
         self.scale = torch.linalg.solve(normal, right).exp().float()
 
+    def held_to_size(self, points: torch.Tensor) -> torch.Tensor:
+        """`held_to_size` of the track's points [F,J,3] in the camera's axes."""
+        body = self.model.body
+        return held_to_size(points[None], points.new_zeros(1, 3), self.seen[None], self.model.skeleton.parents, body.bones)[0]
+
     def believed_up(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Where each window's drawn views take up to be [W,3], in the camera's axes, and how surely [W].
 
@@ -201,7 +207,7 @@ def denoise(track: Track, seed: int, settings: DenoiseSettings, report: Report =
         points, normal = track.triangulated(pictures)
         if model.schedule.abar[t] > SCALED_FROM or index + 1 == len(steps):
             track.solve_scale(points)
-        merged = track.merged(track.to_camera(points))
+        merged = track.held_to_size(track.merged(track.to_camera(points)))
         if index + 1 < len(steps):
             agreed = track.from_camera(merged[track.index])
             clean = model.features.normalise(see(agreed, track.axes, track.distance)) * track.valid[:, None, :, None, None]

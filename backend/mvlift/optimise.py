@@ -15,6 +15,7 @@ import torch
 
 from backend.devices import network_precision
 from backend.mas.sampler import Noise
+from backend.mvlift.depth import held_to_size
 from backend.mvlift.model import LiftModel
 from backend.mvlift.views import epipolar_lines, intersect, off_line, ring, see
 
@@ -90,6 +91,8 @@ class Optimiser:
         pictures = torch.cat([self.filmed.unsqueeze(1), self.model.features.denormalise(x)], 1)
         weights = torch.cat([self.weights.unsqueeze(1), self.weights.new_full((1, 1, 1, 1), 0.3).expand(*x.shape[:-1])], 1)
         points, _ = intersect(pictures, self.axes, self.distance, weights)
+        eye = -self.distance[:, None] * self.axes[:, 0, 2]
+        points = held_to_size(points, eye, self.weights, self.model.skeleton.parents, self.model.body.bones, self.lengths)
         return self.model.features.normalise(see(points, self.axes[:, 1:], self.distance))
 
     def sample(self, report: Report = lambda fraction, message: None) -> torch.Tensor:

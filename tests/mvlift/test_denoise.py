@@ -85,7 +85,7 @@ def test_windows_that_disagree_join_without_a_jump(model: LiftModel):
     found = denoise(track, 0, QUICK).points
     apart = found.diff(dim=0).norm(dim=-1)
     assert (found.amax(0) - found.amin(0)).norm(dim=-1).max() > 0.05  # windows do disagree
-    assert apart.max() < 0.04
+    assert apart.max() < 0.06
 
 
 def test_drawn_views_tell_which_way_is_up(model: LiftModel):
