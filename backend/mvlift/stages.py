@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,16 +18,14 @@ import torch
 from backend.devices import choose_device
 from backend.errors import KineliftError
 from backend.motion.bones import median_lengths
-from backend.motion.files import read_npz, write_bytes, write_npz
+from backend.motion.files import write_bytes, write_npz
 from backend.motion.motion2d import Motion2DSet
-from backend.mvlift.ground import level
 from backend.mvlift.model import LINE, LiftModel, load_lift_model
 from backend.mvlift.network import LiftNetworkSettings
 from backend.mvlift.optimise import FAST, PAPER, Optimiser, OptimiseSettings
-from backend.mvlift.skeleton_fit import fit_skeleton
+from backend.mvlift.synthesise import chunks, load_motions, synthesise, synthesise_by
 from backend.mvlift.training import LineTrainer, MultiviewTrainer, distances_of, in_rays, middle_elevation, require_lift
-from backend.mvlift.views import intersect, ring, see
-from backend.mvlift.windows import absent, fill_gaps, frame, up_of
+from backend.mvlift.windows import fill_gaps, frame, up_of
 from backend.packs.catalogue import CARD
 from backend.training.domain import Domain
 from backend.training.train import TrainingSettings, plot_losses
@@ -35,8 +33,6 @@ from backend.training.train import TrainingSettings, plot_losses
 Report = Callable[[float, str], None]
 STAGES = ("line", "optimise", "synthesise", "multiview")
 LEAST_SECONDS = 2.0  # of a window that stage 2 takes
-KEPT = 0.95  # share of the windows whose views agree best that stage 3 keeps
-AGAIN = "Run the stage before again"
 
 
 @dataclass(frozen=True)
@@ -53,11 +49,6 @@ def choose_windows(motions: Motion2DSet, fps: float, settings: WindowSettings) -
     long_enough = np.flatnonzero(motions.lengths >= min(LEAST_SECONDS * fps, motions.lengths.max()))
     order = np.random.default_rng(settings.seed).permutation(long_enough)
     return np.resize(order, min(settings.windows, len(order)))
-
-
-def chunks(folder: Path) -> list[Path]:
-    """Files of stage 2, in order."""
-    return sorted((folder / "windows").glob("*.npz"))
 
 
 def optimise_windows(motions: Motion2DSet, domain: Domain, model: LiftModel, settings: WindowSettings, how: OptimiseSettings, folder: Path,
@@ -91,57 +82,6 @@ def optimise_windows(motions: Motion2DSet, domain: Domain, model: LiftModel, set
                                                                       "last": float(mean[-1])}).encode())
 
 
-def read_windows(folder: Path, model: LiftModel) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Of every file of stage 2: pictures [B,V,T,J,2], weights [B,V,T,J], 0 for objects that aren't there, lengths [B], distance [B] and axes
-    [B,V,3,3]."""
-    paths = chunks(folder)
-    if not paths:
-        raise KineliftError("stage 2 has drawn no views", "Run the stage 'optimise' first", str(folder / "windows"), "missing-file")
-    for path in paths:
-        arrays = read_npz(path, "file of stage 2", AGAIN, "bad-data", ("pictures", "seen", "lengths", "distance", "first"))
-        pictures, seen, lengths, distance, first = (torch.from_numpy(arrays[key].astype(np.int64 if key == "lengths" else np.float32))
-                                                    for key in ("pictures", "seen", "lengths", "distance", "first"))
-        weights = torch.ones(pictures.shape[:-1])
-        weights[:, 0] = seen
-        weights *= ~absent(seen, model.skeleton)[:, None, None]
-        yield pictures, weights, lengths, distance, ring(pictures.shape[1], first, model.elevation)
-
-
-def synthesise(domain: Domain, model: LiftModel, folder: Path, report: Report) -> Path:
-    """Stage 3: one 3D motion a window, its bones of constant length, its floor level; those whose views agree least are left out.
-
-    Writes motions.npz: positions [N,T,J,3] in the windows' units, the root of the first frame at the origin, nan for objects that aren't there;
-    lengths [N], errors [N] in the same units, how far points are from what the views show.
-    """
-    positions, lengths, errors = [], [], []
-    objects, scale = np.isin(model.skeleton.keypoints, model.skeleton.objects), float(domain.settings["camera"]["scale"])
-    paths = len(chunks(folder))
-    for number, (pictures, weights, valid, distance, axes) in enumerate(read_windows(folder, model)):
-        report(number / paths, f"file {number + 1} of {paths}")
-        points, normal = intersect(pictures, axes, distance, weights)
-        fitted = fit_skeleton(points, normal, model.skeleton, valid)
-        off = (see(fitted, axes, distance) - pictures).norm(dim=-1) * weights
-        for one, length, error, weight in zip(fitted.double().numpy(), valid.tolist(), off, weights):
-            upright = one.copy()
-            upright[:length] = one[:length] @ level([one[:length] * scale], model.skeleton, model.fps).T
-            upright[length:] = upright[length - 1]
-            upright[:, ~(weight > 0).any((0, 1)).numpy() & objects] = np.nan
-            positions.append(upright.astype(np.float32))
-            lengths.append(length)
-            errors.append(float(error[:, :length].sum() / weight[:, :length].sum().clamp(min=1)))
-    kept = np.flatnonzero(np.isfinite(errors) & (np.array(errors) <= np.quantile(errors, KEPT)))
-    path = write_npz(folder / "motions.npz", {"positions": np.stack(positions)[kept], "lengths": np.array(lengths)[kept], "errors": np.array(errors)[kept],
-                                              "fps": np.float64(model.fps), "skeleton": np.array(model.skeleton.name)})
-    plot_histogram(np.array(errors), folder / "motions.png", "distance from what the views show (units)")
-    return path
-
-
-def load_motions(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Positions [N,T,J,3] and lengths [N] of stage 3."""
-    arrays = read_npz(folder / "motions.npz", "file of stage 3", AGAIN, "bad-data", ("positions", "lengths"))
-    return arrays["positions"].astype(np.float32), arrays["lengths"].astype(np.int64)
-
-
 def usual_bones(positions: np.ndarray, lengths: np.ndarray, model: LiftModel) -> float:
     """Summed length of a usual body's bones in the units of windows, which are metres / `scale` of the domain's camera."""
     body = torch.from_numpy(positions[:, :, : len(model.skeleton.joints)])
@@ -150,28 +90,17 @@ def usual_bones(positions: np.ndarray, lengths: np.ndarray, model: LiftModel) ->
 
 
 class PackTrainer(MultiviewTrainer):
-    """Stage 4, whose pack is what users get."""
+    """Stage 4, whose pack is what users get. source: where its motions are from."""
+
+    def __init__(self, *arguments, source: dict):
+        self.source = source
+        super().__init__(*arguments)
 
     def card(self) -> dict:
         card = super().card()
         card["body"]["bones"] = round(usual_bones(self.motions, self.lengths, self.line) * self.domain.settings["camera"]["scale"], 4)
-        card["training"]["line"] = self.line.card["training"]
+        card["training"] |= {"line": self.line.card["training"], "motions_from": self.source}
         return card
-
-
-def plot_histogram(values: np.ndarray, path: Path, label: str) -> None:
-    """A histogram as a picture."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 3.5), layout="constrained")
-    axes.hist(values[np.isfinite(values)], bins=40)
-    axes.set_xlabel(label)
-    axes.set_ylabel("windows")
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
 
 
 def add_arguments(parser) -> None:
@@ -183,7 +112,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop a network's training after this much of it")
     parser.add_argument("--batch", type=int, default=TrainingSettings.batch, help="windows, of the line-conditioned network; of the other as many rows")
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
-    parser.add_argument("--windows", type=int, default=WindowSettings.windows, help="for how many windows stage 2 draws views")
+    parser.add_argument("--windows", type=int, default=WindowSettings.windows, help="how many windows stage 2 draws views for, or --motions-of generates")
+    parser.add_argument("--motions-of", metavar="PACK", default="", help="stage 3 takes motions that this pack of the kind 'mas' generates; no stage 2 then")
     parser.add_argument("--paper", action="store_true", help="stage 2 as the official program does it: 5,000 steps from nothing")
     parser.add_argument("--iterations", type=int, help="steps of stage 2 after the first sample")
     parser.add_argument("--calls", type=int, help="network evaluations a view for the first sample of stage 2")
@@ -222,14 +152,18 @@ def run(arguments) -> int:
     if not (folder / "line" / CARD).is_file():
         raise KineliftError("there is no line-conditioned network yet", "Run the stage 'line' first", str(folder / "line"), "missing-file")
     line = load_lift_model(str(folder / "line"), str(choose_device(arguments.device)), LINE)
-    if "optimise" in wanted:
+    if "optimise" in wanted and not arguments.motions_of:
         changes = {key: value for key in ("iterations", "calls") if (value := getattr(arguments, key)) is not None}
         how = replace(PAPER if arguments.paper else FAST, **changes)
         optimise_windows(motions, domain, line, WindowSettings(arguments.windows, seed=arguments.seed), how, folder, show("optimise"))
     if "synthesise" in wanted:
-        print(synthesise(domain, load_lift_model(str(folder / "line"), "cpu", LINE), folder, show("synthesise")))
+        on_cpu = load_lift_model(str(folder / "line"), "cpu", LINE)
+        print(synthesise_by(arguments.motions_of, arguments.windows, arguments.seed, domain, on_cpu, folder, show("synthesise")) if arguments.motions_of
+              else synthesise(domain, on_cpu, folder, show("synthesise")))
     if "multiview" in wanted:
         views = int(domain.settings["lift"]["views"])
         rows = replace(settings, batch=max(1, settings.batch // views))
-        PackTrainer(*load_motions(folder), line, domain, replace(sizes, views=views, cross="own"), rows, folder, arguments.device).run(show("multiview"))
+        positions, lengths, source = load_motions(folder)
+        network = replace(sizes, views=views, cross="own")
+        PackTrainer(positions, lengths, line, domain, network, rows, folder, arguments.device, source=source).run(show("multiview"))
     return 0

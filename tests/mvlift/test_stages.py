@@ -17,7 +17,8 @@ from backend.mvlift.lift import LiftSettings, lift
 from backend.mvlift.model import LINE, load_lift_model
 from backend.mvlift.network import LiftNetworkSettings
 from backend.mvlift.optimise import FAST, PAPER, Optimiser
-from backend.mvlift.stages import PackTrainer, chunks, load_motions, synthesise
+from backend.mvlift.stages import PackTrainer
+from backend.mvlift.synthesise import chunks, load_motions, synthesise
 from backend.mvlift.training import LineTrainer, MultiviewTrainer, feature_weights, hide, middle_elevation, mirrored
 from backend.mvlift.views import off_line, ring, see
 from backend.packs.catalogue import read_pack
@@ -253,7 +254,7 @@ def test_the_four_stages_make_a_pack_that_lifts(data, tmp_path: Path, capsys):
     assert main(train("optimise")) == 0  # nothing is left to do
     assert [path.stat().st_mtime_ns for path in chunks(pack)] == before
     assert main(train("synthesise")) == 0
-    positions, lengths = load_motions(pack)
+    positions, lengths, _ = load_motions(pack)
     assert len(positions) == len(lengths) == 11
     spans = bone_lengths(positions[0, : lengths[0], :16].astype(np.float64), list(SKELETON.parents))
     assert spans.std(0)[[child - 1 for child in range(1, 16) if child not in SKELETON.elastic_joints]].max() < 1e-3
@@ -307,7 +308,7 @@ def test_a_resumed_stage_is_the_unbroken_one(data, line: LineTrainer, tmp_path: 
     motions = np.stack([walk(1.5).astype(np.float32)] * 2)
 
     def trainer(name: str) -> PackTrainer:
-        return PackTrainer(motions, np.full(2, 45), model, domain, replace(NETWORK, views=4, cross="own"), SETTINGS, tmp_path / name, "cpu")
+        return PackTrainer(motions, np.full(2, 45), model, domain, replace(NETWORK, views=4, cross="own"), SETTINGS, tmp_path / name, "cpu", source={})
 
     def go(trained: PackTrainer, steps: int) -> list[float]:
         losses = []
