@@ -104,6 +104,24 @@ class LiftDenoiser(nn.Module):
         self.register_buffer("abar", torch.tensor(schedule.abar, dtype=torch.float32), persistent=False)
         self.register_buffer("positions", sinusoids(self.MOST_TOKENS, width), persistent=False)
 
+    @torch.no_grad()
+    def begin_as(self, line: LiftDenoiser) -> None:
+        """Starts with the weights of a network that saw single views, where it has the same sizes: it knows how a body moves. What is given means
+        something else, so that part is new; attention between the views lets tokens through unchanged at first."""
+        sizes = ("keypoints", "width", "feedforward", "layers", "heads", "head_width")
+        if any(getattr(self.settings, name) != getattr(line.settings, name) for name in sizes):
+            return
+        mine, features = self.state_dict(), self.settings.keypoints * 2
+        for name, weight in line.state_dict().items():
+            if name == "frame_in.weight":
+                mine[name][:, :features].copy_(weight[:, :features])
+            else:
+                mine[name].copy_(weight)
+        for layer in self.crosses:
+            for last in (layer.attention.out, layer.feed.second):
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
+
     def forward(self, x: torch.Tensor, steps: torch.Tensor, given: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """x [B,V,T,J,2] normalised; steps [B,V] int64; given [B,V,T,C]; lengths [B] valid frames, None for all. Returns x0 [B,V,T,J,2]."""
         views, frames = x.shape[1:3]

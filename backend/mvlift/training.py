@@ -230,6 +230,11 @@ class MultiviewTrainer(LiftTrainer):
         self.body, self.line, self.lengths = line.body, line, lengths
         super().__init__(motions, domain, network, settings, folder, device)
 
+    def make_network(self, settings: LiftNetworkSettings) -> LiftDenoiser:
+        network = super().make_network(settings)
+        network.begin_as(self.line.denoiser)
+        return network
+
     def find_normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
         return self.line.features.mean, self.line.features.std
 

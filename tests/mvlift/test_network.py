@@ -46,6 +46,35 @@ def test_views_look_at_each_other_only_where_they_may():
         assert bool(moved[2] > 1e-6) == reaches
 
 
+@pytest.mark.parametrize("cross", ["own", "shared"])
+def test_a_network_of_many_views_begins_as_that_of_one(cross: str):
+    line, many = network(), network(cross=cross, conditions=7)
+    torch.manual_seed(1)
+    for weight in line.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    before = many.frame_in.weight[:, 8:].clone()
+    many.begin_as(line)
+    for name, weight in line.state_dict().items():
+        mine = many.state_dict()[name]
+        assert torch.equal(mine[:, :8], weight[:, :8]) if name == "frame_in.weight" else torch.equal(mine, weight), name
+    assert torch.equal(many.frame_in.weight[:, 8:], before)
+    x, steps, given = inputs()
+    given = torch.cat([given, given[..., :2]], -1)
+    changed = x.clone()
+    changed[:, 1] += 1
+    moved = (many(x, steps, given) - many(changed, steps, given)).abs().amax((0, 2, 3, 4))
+    assert moved[1] > 1e-3 and moved[0] < 1e-6 and moved[2] < 1e-6  # nothing is exchanged until it is learned
+    many(x, steps, given).square().sum().backward()
+    assert all(layer.attention.out.weight.grad.abs().max() > 0 for layer in many.crosses)
+
+
+def test_other_sizes_begin_from_nothing():
+    line, many = network(layers=1), network(cross="own")
+    before = {name: weight.clone() for name, weight in many.state_dict().items()}
+    many.begin_as(line)
+    assert all(torch.equal(weight, before[name]) for name, weight in many.state_dict().items())
+
+
 def test_views_are_told_apart():
     x, steps, given = inputs()
     x[:], steps[:], given[:] = x[:, :1], 10, given[:, :1]
