@@ -26,7 +26,7 @@ from backend.mas.stopwatch import Stopwatch
 from backend.motion.files import write_bytes
 from backend.packs.model import MasModel, find_pack, load_model
 
-CALLS, VIEWS = (10, 20, 33), (3, 5)
+CALLS, VIEWS = (10, 20, 50), (3, 5)
 WAYS = {"first order": {"order": 1}, "second order": {}, "second order without noise": {"eta": 0.0}}
 REFERENCE = "reference"
 

@@ -52,7 +52,7 @@ class SamplerSettings:
 MODES = {
     "reference": SamplerSettings(views=7, adam=True),
     "paper": SamplerSettings(views=5),
-    "fast": SamplerSettings(views=3, calls=50, spacing=0.7, order=2, keep_sides=True, bfloat16=True),
+    "fast": SamplerSettings(views=3, calls=28, spacing=0.7, order=2, keep_sides=True, bfloat16=True),
 }
 PROMINENCE = 1000.0
 SIDES_FROM, SIDES_UNTIL = 0.02, 0.9  # abar from which the prediction has sides, and until which it can still be changed
