@@ -1,4 +1,4 @@
-"""`evaluate`: the papers' tables. `evaluate lift` is `backend.evaluation.lifting.evaluate`. Here is `evaluate mas`: Tables 2 and 3 of the MAS
+"""`evaluate`: the papers' tables. `evaluate lift` and `evaluate footage` are in `backend.evaluation.lifting`. Here is `evaluate mas`: Tables 2 and 3 of the MAS
 paper for a pack and its test motions, and how plausible the 3D motions are.
 
 Protocol (MAS code facts 8.2): features are the evaluator's latent means of 2D motions; a 3D motion is filmed once, from a random side for
@@ -23,6 +23,7 @@ from backend.evaluation.elepose import ElePose, ElePoseSettings, load_elepose, s
 from backend.evaluation.feature_vae import evaluator_in
 from backend.evaluation.lifted import LiftedMotions, load_lifted
 from backend.evaluation.lifting import evaluate as lifting
+from backend.evaluation.lifting import footage
 from backend.evaluation.metrics import all_metrics, with_intervals
 from backend.evaluation.page import evaluation_page, plausibility_table, scores_table, sides_table
 from backend.evaluation.progress import print_progress
@@ -198,6 +199,7 @@ def add_arguments(parser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     add_mas_arguments(kinds.add_parser("mas", help="packs that generate"))
     lifting.add_arguments(kinds.add_parser("lift", help="packs that lift"))
+    footage.add_arguments(kinds.add_parser("footage", help="packs that lift, on real footage of several cameras"))
 
 
 def add_mas_arguments(parser) -> None:
@@ -244,7 +246,7 @@ def lifted_folders(given: Sequence[str]) -> dict[str, Path]:
 
 
 def run(arguments) -> int:
-    return (run_mas if arguments.kind == "mas" else lifting.run)(arguments)
+    return {"mas": run_mas, "lift": lifting.run, "footage": footage.run}[arguments.kind](arguments)
 
 
 def run_mas(arguments) -> int:
