@@ -16,7 +16,8 @@ from ..scene.keying import Manner
 from .operators import TargetOperator
 from .steps import Keying
 
-CONTROLS = {"FK": frozenset(), "IK_FEET": frozenset({"leg"}), "IK": frozenset({"leg", "arm"})}
+FEET = frozenset({"leg", "foreleg", "hindleg"})
+CONTROLS = {"FK": frozenset(), "IK_FEET": FEET, "IK": FEET | {"arm"}}
 """Choice of controls -> kinds of limbs that are keyed by IK."""
 
 
