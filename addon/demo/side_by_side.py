@@ -28,8 +28,9 @@ from kinelift.backend.motion.files import read_npz
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 METARIGS = {"rigify-human": "basic_human", "rigify-horse": "horse", "rigify-cat": "cat"}
-PICTURES = 6
-CELLS = {"human": (300, 360), "quadruped": (330, 250)}
+PICTURES = 5
+SAMPLES = 12
+CELLS = {"human": (300, 360), "quadruped": (340, 250)}
 VIEWS = {"human": 0.65, "quadruped": 1.25}
 """Kind of character -> radians between its mean facing and the camera."""
 
@@ -98,8 +99,8 @@ def bones_as_mesh(rig: bpy.types.Object) -> bpy.types.Object:
     return body
 
 
-def retarget(rig: bpy.types.Object, motion: Path, controls: str, python: Path, folder: Path) -> tuple[Source, str, np.ndarray]:
-    """Fits the motion to the rig and keys it as the panel does. Returns the source at the rig's size, the kind, and the ways [T,3] of the root."""
+def retarget(rig: bpy.types.Object, motion: Path, controls: str, python: Path, folder: Path) -> tuple[Source, str]:
+    """Fits the motion to the rig and keys it as the panel does. Returns the source at the rig's size, and the rig's kind."""
     description = describe(rig)
     armature_file = write_armature_file(folder / "armature.npz", description)
     fit_file = folder / "fit.npz"
@@ -108,12 +109,11 @@ def retarget(rig: bpy.types.Object, motion: Path, controls: str, python: Path, f
     target = steps.Target(rig.name, description.mapping, description.notes, armature_file, keying(controls))
     steps.key_fit(fit_file, target, "Take", bpy.context.scene)
     data = read_npz(motion, "motion file", "Choose another", "bad-motion", needed=("positions", "joint_names", "parents"))
-    fit = read_npz(fit_file, "fit file", "Fit again", "bad-fit", needed=("scale", "root_positions", "object_positions"))
-    scale = float(fit["scale"])
-    shift = [*description.origin[:2], description.origin[2]]
+    scale = float(read_npz(fit_file, "fit file", "Fit again", "bad-fit", needed=("scale",))["scale"])
+    shift = description.origin
     sides = [_side(str(name)) for name in data["joint_names"]]
     balls = scale * data["object_positions"] + shift if "object_positions" in data else np.zeros((len(data["positions"]), 0, 3))
-    return Source(scale * data["positions"] + shift, data["parents"].tolist(), sides, balls), description.mapping.kind, fit["root_positions"]
+    return Source(scale * data["positions"] + shift, data["parents"].tolist(), sides, balls), description.mapping.kind
 
 
 def _side(name: str) -> str:
@@ -169,7 +169,7 @@ def points_of(bodies: list[bpy.types.Object]) -> np.ndarray:
 
 
 def render(path: Path, rig: bpy.types.Object, bodies: list[bpy.types.Object], source: Source, kind: str, frames: list[int]) -> Path:
-    """The picture: a row of the source, a row of the rig."""
+    """The picture: a row of the source, a row of the rig. A ball that is thrown may leave it."""
     scene, cell = bpy.context.scene, CELLS[kind]
     aspect = cell[0] / cell[1]
     rig.hide_render = True
@@ -178,12 +178,12 @@ def render(path: Path, rig: bpy.types.Object, bodies: list[bpy.types.Object], so
     stage.add_floor()
     stage.add_light()
     contact_sheet.set_up_render(scene, cell)
+    scene.cycles.samples = SAMPLES
     camera = scene.camera or stage.add_camera()
     seen = []
     for frame in frames:
         scene.frame_set(frame)
-        centres = [np.array(ball.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world.translation)[None] for ball in balls]
-        seen.append(np.concatenate([points_of(bodies), source.at(frame - frames[0]), *centres]))
+        seen.append(np.concatenate([points_of(bodies), source.at(frame - frames[0])]))
     facing = np.mean([_facing(source, frame - frames[0]) for frame in frames], axis=0)
     azimuth = float(np.arctan2(facing[0], -facing[1])) + VIEWS[kind]
     height = max(points[:, 2].max() for points in seen)
@@ -228,7 +228,7 @@ def main(argv: list[str]) -> None:
     rig, bodies = rigify(arguments.rig) if arguments.rig in METARIGS else character(Path(arguments.rig))
     bpy.context.view_layer.update()
     with tempfile.TemporaryDirectory() as folder:
-        source, kind, _ = retarget(rig, arguments.motion, "IK" if arguments.rig in METARIGS else "FK", arguments.python, Path(folder))
+        source, kind = retarget(rig, arguments.motion, "IK" if arguments.rig in METARIGS else "FK", arguments.python, Path(folder))
     first = scene.frame_start
     frames = np.linspace(first, first + len(source.positions) - 1, PICTURES).round().astype(int).tolist()
     arguments.to.parent.mkdir(parents=True, exist_ok=True)
