@@ -133,6 +133,7 @@ def set_up_render(scene: bpy.types.Scene, size: tuple[int, int] = CELL) -> None:
     scene.render.resolution_x, scene.render.resolution_y = size
     scene.render.resolution_percentage = 100
     scene.render.image_settings.file_format = "PNG"
+    scene.render.dither_intensity = 0.0  # noise that PNG can't pack
     scene.view_settings.view_transform = "AgX"
     scene.view_settings.look = "AgX - Medium High Contrast"
     scene.view_settings.exposure = 0.3

@@ -29,8 +29,8 @@ from kinelift.backend.motion.files import read_npz
 CHECKOUT = Path(__file__).resolve().parents[2]
 METARIGS = {"rigify-human": "basic_human", "rigify-horse": "horse", "rigify-cat": "cat"}
 PICTURES = 5
-SAMPLES = 12
-CELLS = {"human": (300, 360), "quadruped": (340, 250)}
+SAMPLES = 8
+CELLS = {"human": (260, 310), "quadruped": (300, 220)}
 VIEWS = {"human": 0.65, "quadruped": 1.25}
 """Kind of character -> radians between its mean facing and the camera."""
 
