@@ -9,7 +9,7 @@
     python build.py bench retarget --data FOLDER [--characters FOLDER] [options]
                                             how good recorded motions sit on Rigify's rigs and on glTF characters
     python build.py pictures --data FOLDER --characters FOLDER
-                                            the pictures of docs/retarget.md: motions beside the rigs they were put on
+                                            the pictures of docs/rigs.md: motions beside the rigs they were put on
 """
 
 from __future__ import annotations
