@@ -20,6 +20,9 @@ from kinelift.rigs.presets import CHAIN_ROLES, above
 METARIGS = {"rigify-human": "basic_human", "rigify-horse": "horse", "rigify-cat": "cat"}
 """Name of the file -> Blender's name of the metarig."""
 
+PREFIXES = {"3ds-max-biped": "Bip01 "}
+"""Preset -> what stands before its names, where it doesn't do without."""
+
 
 def write(armature: bpy.types.Object, path: Path) -> None:
     try:
@@ -59,7 +62,7 @@ def laid_out(preset: Preset, body: Description) -> list[tuple[str, str, np.ndarr
     """Bones of a preset, parents first: name, the parent's name ("" for the root), head and tail. A list of bones shares the way that the
     body's own list takes."""
     places = {role: (body.heads[number], body.tails[number]) for number, role in enumerate(body.roles)}
-    bones = {role: bone for bone, role in preset.roles.items()}
+    bones = {role: PREFIXES.get(preset.name, "") + bone for bone, role in preset.roles.items()}
     chains = {chain: sorted((role for role in bones if role.split(".")[0] == chain), key=lambda role: int(role.split(".")[1])) for chain in CHAIN_ROLES}
     for chain, roles in chains.items():
         own = [places[role] for role in sorted(places) if role.split(".")[0] == chain]

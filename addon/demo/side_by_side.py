@@ -30,6 +30,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 METARIGS = {"rigify-human": "basic_human", "rigify-horse": "horse", "rigify-cat": "cat"}
 PICTURES = 5
 SAMPLES = 8
+FLOOR = 300.0
+"""Metres: a gallop goes far."""
 CELLS = {"human": (260, 310), "quadruped": (300, 220)}
 VIEWS = {"human": 0.65, "quadruped": 1.25}
 """Kind of character -> radians between its mean facing and the camera."""
@@ -77,24 +79,26 @@ def character(file: Path) -> tuple[bpy.types.Object, list[bpy.types.Object]]:
 
 
 def bones_as_mesh(rig: bpy.types.Object) -> bpy.types.Object:
-    """The deforming bones as octahedra, skinned to them."""
+    """The deforming bones as solids, skinned to them."""
     bones = [bone for bone in rig.data.bones if bone.use_deform]
     size = max((bone.head_local - rig.data.bones[0].head_local).length for bone in bones)
     vertices, faces = [], []
     for bone in bones:
-        head, axis, across, third = bone.head_local, bone.y_axis, bone.x_axis, bone.z_axis
-        thick = min(0.16 * bone.length, 0.02 * size)
-        ring = [head + min(0.2 * bone.length, 2 * thick) * axis + thick * side for side in (across, third, -across, -third)]
+        thick = min(0.2 * bone.length, 0.045 * size)
+        rings = [bone.head_local + share * bone.length * bone.y_axis + thick * width * side
+                 for share, width in ((0.0, 0.6), (0.25, 1.0), (1.0, 0.6)) for side in (bone.x_axis, bone.z_axis, -bone.x_axis, -bone.z_axis)]
         start = len(vertices)
-        vertices += [head, *ring, head + bone.length * axis]
-        faces += [(start + end, start + 1 + number, start + 1 + (number + 1) % 4) for end in (0, 5) for number in range(4)]
+        vertices += rings
+        faces += [[start + 4 * ring + corner, start + 4 * ring + (corner + 1) % 4, start + 4 * ring + 4 + (corner + 1) % 4, start + 4 * ring + 4 + corner]
+                  for ring in range(2) for corner in range(4)]
+        faces += [[start, start + 1, start + 2, start + 3], [start + 8, start + 9, start + 10, start + 11]]
     mesh = bpy.data.meshes.new("Bones")
     mesh.from_pydata([tuple(vertex) for vertex in vertices], [], faces)
     body = bpy.data.objects.new("Bones", mesh)
     bpy.context.scene.collection.objects.link(body)
     for number, bone in enumerate(bones):
-        body.vertex_groups.new(name=bone.name).add(range(6 * number, 6 * number + 6), 1.0, "REPLACE")
-    mesh.materials.append(materials.plain("Bones", (0.55, 0.5, 0.42), 0.6))
+        body.vertex_groups.new(name=bone.name).add(range(12 * number, 12 * number + 12), 1.0, "REPLACE")
+    mesh.materials.append(materials.plain("Bones", (0.25, 0.16, 0.09), 0.6))
     body.modifiers.new("Armature", "ARMATURE").object = rig
     return body
 
@@ -175,7 +179,7 @@ def render(path: Path, rig: bpy.types.Object, bodies: list[bpy.types.Object], so
     rig.hide_render = True
     empty = bpy.data.objects.get(f"{rig.name} Ball")
     balls = [stage.add_ball(empty, stage.BALL_RADIUS)] if empty is not None else []
-    stage.add_floor()
+    stage.add_floor(FLOOR)
     stage.add_light()
     contact_sheet.set_up_render(scene, cell)
     scene.cycles.samples = SAMPLES
