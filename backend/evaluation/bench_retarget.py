@@ -178,9 +178,10 @@ def table(measurements: list[Measurement]) -> str:
 
 
 def page(measurements: list[Measurement], arguments) -> str:
+    motions = "Test clips, which no model was trained on" if arguments.data else "New motions of the shipped packs"
     return f"""# How good a motion sits on a rig
 
-{"Test clips, which no model was trained on" if arguments.data else "New motions of the shipped packs"}, on real armatures. Joint error: from where the joints should be on the rig's own proportions;
+{motions}, on real armatures. Joint error: from where the joints should be on the rig's own proportions;
 end effectors: hands and feet (an animal's four feet) from where the clip, scaled by leg length, has them; both in per cent of the rig's height.
 Flips: bones that turn by more than 60° in a thirtieth of a second; wrong way: frames in which a knee, an elbow or its like on an animal bends
 against the anatomy. Skating: speed along the floor of feet that stand, beside that of the scaled clip at the same moments; penetration: the deepest

@@ -19,7 +19,7 @@ bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
 addon_utils.enable("rigify", default_set=True)
 bpy.ops.object.armature_basic_human_metarig_add()
 body = describe(bpy.context.object)
-whole = {role: place for role, place in zip(body.roles, body.heads, strict=True)}
+whole = dict(zip(body.roles, body.heads, strict=True))
 for preset in map(load_preset, preset_names()):
     if preset.kind != "human" or preset.name.startswith("rigify"):
         continue
