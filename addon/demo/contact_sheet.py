@@ -58,7 +58,7 @@ def render_contact_sheet(path: Path, body: bpy.types.Object, hips: tuple[str, st
     framing = _framing(shots)
     camera = scene.camera or stage.add_camera()
     caption = _add_caption(camera)
-    set_up_render(scene)
+    set_up_render(scene, CELL)
     fps = scene.render.fps / scene.render.fps_base
     with tempfile.TemporaryDirectory() as folder:
         cells = []
@@ -123,7 +123,7 @@ def _add_caption(camera: bpy.types.Object) -> bpy.types.Object:
     return caption
 
 
-def set_up_render(scene: bpy.types.Scene, size: tuple[int, int] = CELL) -> None:
+def set_up_render(scene: bpy.types.Scene, size: tuple[int, int]) -> None:
     scene.render.engine = "CYCLES"
     scene.cycles.device = "CPU"
     scene.cycles.samples = SAMPLES

@@ -24,14 +24,13 @@ from kinelift.addon.retarget import steps
 from kinelift.addon.retarget.keys import keying
 from kinelift.addon.scene import takes
 from kinelift.addon.scene.armatures import describe, write_armature_file
+from kinelift.addon.scene.root_motion import HIPS, MODES
 from kinelift.backend.motion.files import read_npz
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 METARIGS = {"rigify-human": "basic_human", "rigify-horse": "horse", "rigify-cat": "cat"}
 PICTURES = 5
 SAMPLES = 8
-FLOOR = 300.0
-"""Metres: a gallop goes far."""
 CELLS = {"human": (260, 310), "quadruped": (300, 220)}
 VIEWS = {"human": 0.65, "quadruped": 1.25}
 """Kind of character -> radians between its mean facing and the camera."""
@@ -84,9 +83,10 @@ def bones_as_mesh(rig: bpy.types.Object) -> bpy.types.Object:
     size = max((bone.head_local - rig.data.bones[0].head_local).length for bone in bones)
     vertices, faces = [], []
     for bone in bones:
+        across, along, third = bone.matrix_local.to_3x3().col
         thick = min(0.2 * bone.length, 0.045 * size)
-        rings = [bone.head_local + share * bone.length * bone.y_axis + thick * width * side
-                 for share, width in ((0.0, 0.6), (0.25, 1.0), (1.0, 0.6)) for side in (bone.x_axis, bone.z_axis, -bone.x_axis, -bone.z_axis)]
+        rings = [bone.head_local + share * bone.length * along + thick * width * side
+                 for share, width in ((0.0, 0.6), (0.25, 1.0), (1.0, 0.6)) for side in (across, third, -across, -third)]
         start = len(vertices)
         vertices += rings
         faces += [[start + 4 * ring + corner, start + 4 * ring + (corner + 1) % 4, start + 4 * ring + 4 + (corner + 1) % 4, start + 4 * ring + 4 + corner]
@@ -103,14 +103,14 @@ def bones_as_mesh(rig: bpy.types.Object) -> bpy.types.Object:
     return body
 
 
-def retarget(rig: bpy.types.Object, motion: Path, controls: str, python: Path, folder: Path) -> tuple[Source, str]:
+def retarget(rig: bpy.types.Object, motion: Path, controls: str, root_motion: str, python: Path, folder: Path) -> tuple[Source, str]:
     """Fits the motion to the rig and keys it as the panel does. Returns the source at the rig's size, and the rig's kind."""
     description = describe(rig)
     armature_file = write_armature_file(folder / "armature.npz", description)
     fit_file = folder / "fit.npz"
     own = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
     subprocess.run([str(python), "-m", "backend", "fit", str(motion), str(armature_file), "--to", str(fit_file)], cwd=CHECKOUT, check=True, env=own)
-    target = steps.Target(rig.name, description.mapping, description.notes, armature_file, keying(controls))
+    target = steps.Target(rig.name, description.mapping, description.notes, armature_file, keying(controls), root_motion=root_motion)
     steps.key_fit(fit_file, target, "Take", bpy.context.scene)
     data = read_npz(motion, "motion file", "Choose another", "bad-motion", needed=("positions", "joint_names", "parents"))
     scale = float(read_npz(fit_file, "fit file", "Fit again", "bad-fit", needed=("scale",))["scale"])
@@ -168,7 +168,7 @@ def points_of(bodies: list[bpy.types.Object]) -> np.ndarray:
         vertices = np.empty(len(evaluated.data.vertices) * 3, np.float32)
         evaluated.data.vertices.foreach_get("co", vertices)
         world = np.array(evaluated.matrix_world)
-        found.append(vertices.reshape(-1, 3)[::10] @ world[:3, :3].T + world[:3, 3])
+        found.append(vertices.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3])
     return np.concatenate(found)
 
 
@@ -179,7 +179,7 @@ def render(path: Path, rig: bpy.types.Object, bodies: list[bpy.types.Object], so
     rig.hide_render = True
     empty = bpy.data.objects.get(f"{rig.name} Ball")
     balls = [stage.add_ball(empty, stage.BALL_RADIUS)] if empty is not None else []
-    stage.add_floor(FLOOR)
+    floor = stage.add_floor()
     stage.add_light()
     contact_sheet.set_up_render(scene, cell)
     scene.cycles.samples = SAMPLES
@@ -198,6 +198,7 @@ def render(path: Path, rig: bpy.types.Object, bodies: list[bpy.types.Object], so
         for frame, target in zip(frames, targets, strict=True):
             scene.frame_set(frame)
             stage.look_at(camera, target, distance, azimuth)
+            floor.location.xy = np.round(target[:2])  # its tiles are a metre wide, and it fades far from its middle
             for row, shown in ((sticks, False), (rigs, True)):
                 made = [] if shown else add_stick(source, frame - frames[0], 0.009 * height)
                 for item in (*bodies, *balls):
@@ -222,6 +223,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rig", required=True, help=f"one of {', '.join(METARIGS)}, or a glTF character (.glb)")
     parser.add_argument("--motion", type=Path, required=True)
+    parser.add_argument("--root-motion", choices=MODES, default=HIPS, help="what gets the way over the ground")
     parser.add_argument("--python", type=Path, required=True, help="the backend's Python")
     parser.add_argument("--to", type=Path, required=True, help="the picture")
     arguments = parser.parse_args(argv)
@@ -232,7 +234,8 @@ def main(argv: list[str]) -> None:
     rig, bodies = rigify(arguments.rig) if arguments.rig in METARIGS else character(Path(arguments.rig))
     bpy.context.view_layer.update()
     with tempfile.TemporaryDirectory() as folder:
-        source, kind = retarget(rig, arguments.motion, "IK" if arguments.rig in METARIGS else "FK", arguments.python, Path(folder))
+        controls = "IK" if arguments.rig in METARIGS else "FK"
+        source, kind = retarget(rig, arguments.motion, controls, arguments.root_motion, arguments.python, Path(folder))
     first = scene.frame_start
     frames = np.linspace(first, first + len(source.positions) - 1, PICTURES).round().astype(int).tolist()
     arguments.to.parent.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,9 @@ PICTURES = {
 }
 """Picture -> rig, a file below the folder of characters or one of Rigify's, and motion."""
 
+ROOT_MOTION = {"human-mesh2motion": "root_bone"}
+"""Picture -> what goes over the ground, where it isn't the hips: some of that mannequin's heels hangs on its root bone."""
+
 LARGEST = 150_000
 """Bytes of a picture."""
 
@@ -80,7 +83,7 @@ def main() -> None:
         with step(name):
             place = arguments.characters / rig if rig.endswith(".glb") else rig
             print(wheel.run(ROOT / "addon/demo/side_by_side.py", "--rig", place, "--motion", motions[motion], "--python", sys.executable,
-                            "--to", folder / f"{name}.png", timeout=TIMEOUT).stdout.splitlines()[-1])
+                            "--root-motion", ROOT_MOTION.get(name, "hips"), "--to", folder / f"{name}.png", timeout=TIMEOUT).stdout.splitlines()[-1])
             shrink(folder / f"{name}.png", arguments.to / f"{name}.png")
 
 
