@@ -94,11 +94,13 @@ def new_motions(pack: str, most: int | None) -> list[tuple[str, Motion3D]]:
 def _groups(arguments) -> Iterator[tuple[str, Skeleton, list[tuple[str, Motion3D]]]]:
     """Where motions come from by name, the skeleton of these, and the motions by name."""
     if arguments.data is None:
+        if arguments.domains:
+            raise KineliftError("the domains' clips are nowhere", "Give --data the folder that their paths start from", code="missing-file")
         for pack in PACKS:
             motions = new_motions(pack, arguments.most)
             yield f"new {pack}", load_skeleton(motions[0][1].skeleton), motions
         return
-    for name in arguments.domains:
+    for name in arguments.domains or DOMAINS:
         domain = Domain.load(name)
         yield domain.name, domain.skeleton, list(motions_of(domain, arguments.data, arguments.most))
 
@@ -198,7 +200,7 @@ point of a sole in any clip; jerk: the mean third derivative of the joints, besi
 def add_arguments(parser) -> None:
     parser.add_argument("--rigs", type=Path, required=True, help="folder of armature files (.npz); `build.py bench retarget` makes one")
     parser.add_argument("--data", type=Path, help="the folder that the domains' paths start from; without it the shipped packs make the motions")
-    parser.add_argument("--domains", nargs="+", default=DOMAINS, metavar="NAME", help="domains, or files of domains, whose test clips are fitted")
+    parser.add_argument("--domains", nargs="+", metavar="NAME", help="domains, or files of domains, whose test clips are fitted")
     parser.add_argument("--only", nargs="+", metavar="RIG", help="rigs whose file's name begins so")
     parser.add_argument("--most", type=int, metavar="N", help="at most about N clips a domain, spread over all; all without it")
     parser.add_argument("--contacts", choices=MODES, default="auto", help="how feet are kept on the floor")

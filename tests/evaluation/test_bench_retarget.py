@@ -88,6 +88,11 @@ def test_without_data_the_shipped_packs_make_the_motions(world: Path, capsys):
     assert page.read_text().count("New motions of the shipped packs") == 1 and "1 of new basketball" in page.read_text()
 
 
+def test_domains_without_data_are_refused(world: Path, capsys):
+    assert main(["bench", "retarget", "--rigs", str(world / "rigs"), "--domains", str(world / "walks.toml")]) == 1
+    assert "--data" in capsys.readouterr().err
+
+
 def test_an_empty_folder_is_refused(world: Path, capsys):
     assert main(["bench", "retarget", "--rigs", str(world / "data/nothing"), "--data", str(world / "data")]) == 1
     assert "--rigs" in capsys.readouterr().err
