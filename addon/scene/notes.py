@@ -21,7 +21,7 @@ def write_note(id_data: bpy.types.ID, name: str, text: str) -> None:
         if SHELF not in scene:
             scene[SHELF] = {}
         shelf = scene[SHELF]
-        number = str(max((int(key) for key in shelf.keys()), default=0) + 1)
+        number = str(max((int(key) for key in list(shelf.keys())), default=0) + 1)
         shelf[number] = {"about": id_data}
         place = shelf[number]
     place[name] = text

@@ -1,5 +1,7 @@
 """Runs in the bpy wheel: the solids that show an armature's bones lie along them, also when they are posed; a source is as its file says."""
 
+from itertools import pairwise
+
 import bpy
 import numpy as np
 from mathutils import Quaternion
@@ -12,7 +14,7 @@ bpy.context.scene.collection.objects.link(rig)
 bpy.context.view_layer.objects.active = rig
 bpy.ops.object.mode_set(mode="EDIT")
 places = [(0, 0, 1), (0.1, 0, 0.6), (0.1, 0.3, 0.2), (0.2, 0.1, 0)]
-for number, (head, tail) in enumerate(zip(places, places[1:])):
+for number, (head, tail) in enumerate(pairwise(places)):
     bone = rig.data.edit_bones.new(f"{number}")
     bone.head, bone.tail, bone.roll = head, tail, 0.7 * number
     bone.parent = rig.data.edit_bones.get(f"{number - 1}")
