@@ -8,6 +8,8 @@
     python build.py bench lift [options]    the lift against the paper's own way, likewise
     python build.py bench retarget --data FOLDER [--characters FOLDER] [options]
                                             how good recorded motions sit on Rigify's rigs and on glTF characters
+    python build.py pictures --data FOLDER --characters FOLDER
+                                            the pictures of docs/rigs.md: motions beside the rigs they were put on
 """
 
 from __future__ import annotations
@@ -107,7 +109,15 @@ def with_rigs(options: list[str]) -> list[str]:
     return [*rest, "--rigs", str(folder.relative_to(ROOT))]
 
 
-COMMANDS = {"demo": demo, "test": test, "package": package, "bench": bench}
+def pictures(options: list[str]) -> int:
+    debian.ensure_packages(tools=False)
+    environments.ensure(environments.development())
+    environments.ensure(environments.wheel(DEMO_WHEEL))
+    sys.stdout.flush()
+    return subprocess.run([str(python_of(VENV)), "-m", "tests.programs.pictures", *options], cwd=ROOT).returncode
+
+
+COMMANDS = {"demo": demo, "test": test, "package": package, "bench": bench, "pictures": pictures}
 
 
 def main() -> int:

@@ -124,7 +124,7 @@ def _add_target(parser: argparse.ArgumentParser, required: bool) -> None:
     parser.add_argument("--contacts", choices=("auto", "always", "never", "grounding"), default="auto", help="how feet are kept on the floor")
     parser.add_argument("--root-motion", choices=root_motion.MODES, default=root_motion.HIPS, help="what gets the way over the ground")
     keys = parser.add_argument_group("keys on the target")
-    keys.add_argument("--controls", choices=("fk", "ik-feet", "ik"), default="fk", help="which controls of a generated Rigify human get the keys")
+    keys.add_argument("--controls", choices=("fk", "ik-feet", "ik"), default="fk", help="which controls of a generated Rigify human, horse or cat get the keys")
     keys.add_argument("--layer", choices=("new", "nla", "bake"), default="new",
                       help="a new Action, a strip of the NLA, or into the Action that plays (default: %(default)s)")
     keys.add_argument("--start", type=int, help="frame of the scene at which the motion begins; the scene's first without it")

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-LIMBS = ("arm.L", "arm.R", "leg.L", "leg.R")
+LIMBS = tuple(f"{limb}.{side}" for limb in ("arm", "leg", "foreleg", "hindleg") for side in "LR")
+"""A human's and a four-legged animal's."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,10 @@ class Switch:
 class IkLimb:
     """A limb with IK controls.
 
-    limb: which one, of `LIMBS`; chain: the roles of its two long bones and of what the control holds, such as thigh, shin and foot;
-    control: the bone that takes place and turn of the last of them; pole: the bone that the knee or elbow points at;
-    turned: role -> control that takes its turn, in place of the role's own bone; neutral: controls that have to be unposed;
+    limb: which one, of `LIMBS`; chain: the roles of its two long bones and of what they end in, such as thigh, shin and foot;
+    control: the bone that takes place and turn of the last of them, or, on an animal that stands on its toes, of the role `holds`;
+    pole: the bone that the knee or elbow points at; turned: role -> control that takes its turn, in place of the role's own bone;
+    led: those of the turned ones that the rig itself turns along with the others, in its own way; neutral: controls that have to be unposed;
     follows: the bone that is where the last of the chain is, whatever drives the limb; switches: instead of the mapping's own.
     """
 
@@ -37,11 +39,28 @@ class IkLimb:
     turned: dict[str, str] = field(default_factory=dict)
     neutral: tuple[str, ...] = ()
     switches: tuple[Switch, ...] = ()
+    holds: str = ""
+    led: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> str:
+        """The role whose place and turn the control takes."""
+        return self.holds or self.chain[2]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles without which the limb has no IK."""
+        return tuple(dict.fromkeys((*self.chain, self.held)))
+
+    @property
+    def placed(self) -> tuple[str, ...]:
+        """The controls that have a location."""
+        return (self.control, self.pole)
 
     @property
     def bones(self) -> tuple[str, ...]:
         """The bones without which the limb has no IK."""
-        return (self.control, self.pole)
+        return (*self.placed, *self.led)
 
 
 def read_limbs(entries: object, roles: Iterable[str], path: Path | str) -> tuple[IkLimb, ...]:
@@ -53,18 +72,21 @@ def read_limbs(entries: object, roles: Iterable[str], path: Path | str) -> tuple
     for number, entry in enumerate(entries):
         try:
             limb = IkLimb(entry["limb"], tuple(entry["chain"]), entry["control"], entry["pole"], entry["follows"], dict(entry.get("turned", {})),
-                          tuple(entry.get("neutral", ())), read_switches(entry.get("switches", []), path))
+                          tuple(entry.get("neutral", ())), read_switches(entry.get("switches", []), path), entry.get("holds", ""),
+                          tuple(entry.get("led", ())))
         except (KeyError, TypeError, AttributeError):
             raise ValueError(f"{path}: [[ik]] number {number + 1} is incomplete. "
                              "Give it 'limb', 'chain', 'control', 'pole' and 'follows', as in rigify-human.toml.") from None
-        texts = (limb.limb, *limb.chain, *limb.bones, limb.follows, *limb.turned, *limb.turned.values(), *limb.neutral)
+        texts = (limb.limb, *limb.chain, *limb.bones, limb.follows, limb.held, *limb.turned, *limb.turned.values(), *limb.neutral, *limb.led)
         if not all(isinstance(text, str) and text for text in texts):
             raise ValueError(f"{path}: [[ik]] number {number + 1} holds something else than names. Write all names in quotes.")
         if limb.limb not in LIMBS or len(limb.chain) != 3 or limb.limb in (other.limb for other in limbs):
             raise ValueError(f"{path}: [[ik]] number {number + 1} must be another one of {', '.join(LIMBS)}, with a chain of three roles. Correct it.")
-        unknown = {*limb.chain, *limb.turned} - known
+        unknown = {*limb.roles, *limb.turned} - known
         if unknown:
             raise ValueError(f"{path}: [[ik]] of {limb.limb} names {', '.join(sorted(unknown))}, which no bone plays. Use roles from [bones].")
+        if not {*limb.led} <= {*limb.turned.values()}:
+            raise ValueError(f"{path}: [[ik]] of {limb.limb} has controls in 'led' that 'turned' lacks. Say there whose turn they take.")
         limbs.append(limb)
     return tuple(limbs)
 
@@ -93,7 +115,8 @@ def limbs_of(text: str, roles: Iterable[str], place: str) -> tuple[IkLimb, ...]:
     try:
         entries = json.loads(text) if text else []
         known = set(roles)
-        return read_limbs([entry for entry in entries if {*entry["chain"]} <= known], known | {role for entry in entries for role in entry["turned"]}, place)
+        entries = [entry for entry in entries if {*entry["chain"], entry.get("holds") or entry["chain"][2]} <= known]
+        return read_limbs(entries, known | {role for entry in entries for role in entry["turned"]}, place)
     except (json.JSONDecodeError, KeyError, TypeError):
         raise ValueError(f"{place}: its IK controls can't be read. Detect the bones again.") from None
 
@@ -108,8 +131,12 @@ def limb_lines(limb: IkLimb) -> list[str]:
 
     lines = ["", "[[ik]]", f"limb = {text(limb.limb)}", f"chain = {texts(limb.chain)}", f"control = {text(limb.control)}", f"pole = {text(limb.pole)}",
              f"follows = {text(limb.follows)}"]
+    if limb.holds:
+        lines.append(f"holds = {text(limb.holds)}")
     if limb.turned:
         lines.append(f"turned = {{ {', '.join(f'{text(role)} = {text(bone)}' for role, bone in limb.turned.items())} }}")
+    if limb.led:
+        lines.append(f"led = {texts(limb.led)}")
     if limb.neutral:
         lines.append(f"neutral = {texts(limb.neutral)}")
     if limb.switches:

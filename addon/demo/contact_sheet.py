@@ -58,7 +58,7 @@ def render_contact_sheet(path: Path, body: bpy.types.Object, hips: tuple[str, st
     framing = _framing(shots)
     camera = scene.camera or stage.add_camera()
     caption = _add_caption(camera)
-    _set_up_render(scene)
+    set_up_render(scene, CELL)
     fps = scene.render.fps / scene.render.fps_base
     with tempfile.TemporaryDirectory() as folder:
         cells = []
@@ -68,8 +68,8 @@ def render_contact_sheet(path: Path, body: bpy.types.Object, hips: tuple[str, st
             caption.data.body = f"{(shot.frame - scene.frame_start) / fps:.1f} s   frame {shot.frame}"
             scene.render.filepath = str(Path(folder) / f"{shot.frame}.png")
             bpy.ops.render.render(write_still=True)
-            cells.append(_pixels(Path(scene.render.filepath)))
-    return _write(path, _arranged(cells))
+            cells.append(read_picture(Path(scene.render.filepath)))
+    return write_picture(path, arranged(cells))
 
 
 def _shot(scene: bpy.types.Scene, body: bpy.types.Object, hips: tuple[str, str], ball: bpy.types.Object | None, frame: int) -> Shot:
@@ -123,22 +123,23 @@ def _add_caption(camera: bpy.types.Object) -> bpy.types.Object:
     return caption
 
 
-def _set_up_render(scene: bpy.types.Scene) -> None:
+def set_up_render(scene: bpy.types.Scene, size: tuple[int, int]) -> None:
     scene.render.engine = "CYCLES"
     scene.cycles.device = "CPU"
     scene.cycles.samples = SAMPLES
     scene.cycles.max_bounces = 4
     scene.cycles.use_denoising = scene.cycles.denoiser == "OPENIMAGEDENOISE"  # builds without a denoiser have none to name
     scene.render.use_persistent_data = True
-    scene.render.resolution_x, scene.render.resolution_y = CELL
+    scene.render.resolution_x, scene.render.resolution_y = size
     scene.render.resolution_percentage = 100
     scene.render.image_settings.file_format = "PNG"
+    scene.render.dither_intensity = 0.0  # noise that PNG can't pack
     scene.view_settings.view_transform = "AgX"
     scene.view_settings.look = "AgX - Medium High Contrast"
     scene.view_settings.exposure = 0.3
 
 
-def _pixels(path: Path) -> np.ndarray:
+def read_picture(path: Path) -> np.ndarray:
     """A picture as [height, width, 4], bottom row first."""
     image = bpy.data.images.load(str(path))
     pixels = np.empty(len(image.pixels), np.float32)
@@ -148,19 +149,19 @@ def _pixels(path: Path) -> np.ndarray:
     return pixels.reshape(high, wide, 4)
 
 
-def _arranged(cells: list[np.ndarray]) -> np.ndarray:
-    """Cells in reading order on white, as [height, width, 4], bottom row first."""
-    rows = math.ceil(len(cells) / COLUMNS)
-    wide, high = CELL
-    sheet = np.ones((rows * (high + GAP) - GAP, COLUMNS * (wide + GAP) - GAP, 4), np.float32)
+def arranged(cells: list[np.ndarray], columns: int = COLUMNS) -> np.ndarray:
+    """Cells of one size in reading order on white, as [height, width, 4], bottom row first."""
+    rows = math.ceil(len(cells) / columns)
+    high, wide = cells[0].shape[:2]
+    sheet = np.ones((rows * (high + GAP) - GAP, columns * (wide + GAP) - GAP, 4), np.float32)
     for number, cell in enumerate(cells):
-        row, column = divmod(number, COLUMNS)
+        row, column = divmod(number, columns)
         bottom, left = (rows - 1 - row) * (high + GAP), column * (wide + GAP)
         sheet[bottom:bottom + high, left:left + wide] = cell
     return sheet
 
 
-def _write(path: Path, pixels: np.ndarray) -> Path:
+def write_picture(path: Path, pixels: np.ndarray) -> Path:
     high, wide = pixels.shape[:2]
     image = bpy.data.images.new("Contact Sheet", wide, high)
     image.pixels.foreach_set(pixels.ravel())

@@ -16,7 +16,8 @@ from ..scene.keying import Manner
 from .operators import TargetOperator
 from .steps import Keying
 
-CONTROLS = {"FK": frozenset(), "IK_FEET": frozenset({"leg"}), "IK": frozenset({"leg", "arm"})}
+FEET = frozenset({"leg", "foreleg", "hindleg"})
+CONTROLS = {"FK": frozenset(), "IK_FEET": FEET, "IK": FEET | {"arm"}}
 """Choice of controls -> kinds of limbs that are keyed by IK."""
 
 
@@ -28,10 +29,10 @@ def keying(controls: str = "FK", layer: str = layers.NEW, start: int | None = No
 
 class KineliftKeys(bpy.types.PropertyGroup):
     controls: EnumProperty(
-        name="Controls", description="Which controls of a generated Rigify human get the keys. Other rigs get them on their bones",
+        name="Controls", description="Which controls of a generated Rigify human, horse or cat get the keys. Other rigs get them on their bones",
         items=[("FK", "FK", "A turn for every bone"),
-               ("IK_FEET", "IK Feet", "The IK controls of the feet, with poles for the knees; arms by FK"),
-               ("IK", "IK Feet and Hands", "The IK controls of feet and hands, with poles for knees and elbows")])
+               ("IK_FEET", "IK Feet", "The IK controls of feet, hooves or paws, with poles for the knees; arms by FK"),
+               ("IK", "IK Feet and Hands", "The IK controls of feet and hands, with poles for knees and elbows; on animals as IK Feet")])
     layer: EnumProperty(
         name="Keys Go to", description="Where the keys go",
         items=[(layers.NEW, "New Action", "A new Action; the one before stays in the file"),

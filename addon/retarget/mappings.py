@@ -1,4 +1,4 @@
-"""The mapping of an armature: chosen, detected, kept on the armature object, corrected there, saved as a preset of the user's own."""
+"""The mapping of an armature: chosen, detected, kept in a table, corrected there, saved as a preset of the user's own."""
 
 from __future__ import annotations
 
@@ -50,9 +50,30 @@ def detect_mapping(armature: bpy.types.Object, preset_name: str | None) -> Detec
     return Detection(mapping, dict.fromkeys(mapping.bones, PRESET), ())
 
 
+def table_of(armature: bpy.types.Object) -> bpy.types.PropertyGroup | None:
+    """The table of an armature object, or None without one. A library override has it in a scene: Blender 5 saves nothing on the override."""
+    if armature.override_library is None:
+        return armature.kinelift_rig
+    return next((rig for scene in bpy.data.scenes for rig in scene.kinelift_rigs if rig.owner == armature), None)
+
+
+def _new_table(armature: bpy.types.Object) -> bpy.types.PropertyGroup:
+    """The table of an armature object, which is made where it needs one; those in the scene whose armature has gone go too."""
+    table = table_of(armature)
+    if table is not None:
+        return table
+    tables = bpy.context.scene.kinelift_rigs
+    for number in reversed(range(len(tables))):
+        if tables[number].owner is None or not tables[number].owner.users_scene:
+            tables.remove(number)
+    table = tables.add()
+    table.owner = armature
+    return table
+
+
 def store(armature: bpy.types.Object, found: Detection, preset_name: str | None) -> None:
-    """Writes what was found to the armature object, a row for each role, bones or not."""
-    rig = armature.kinelift_rig
+    """Writes what was found to the armature's table, a row for each role, bones or not."""
+    rig = _new_table(armature)
     rig.kind, rig.title, rig.preset = found.mapping.kind, found.mapping.title, preset_name or ""
     rig.parts.clear()
     for role in table_roles(found.mapping):
@@ -86,8 +107,8 @@ def table_roles(mapping: Mapping) -> list[str]:
 
 def stored_mapping(armature: bpy.types.Object) -> Mapping | None:
     """What the table of an armature object says, or None without one. Raises KineliftError when a bone is in it twice."""
-    rig = armature.kinelift_rig
-    if not len(rig.parts):
+    rig = table_of(armature)
+    if rig is None or not len(rig.parts):
         return None
     roles: dict[str, str] = {}
     for part in rig.parts:
@@ -106,7 +127,7 @@ def stored_mapping(armature: bpy.types.Object) -> Mapping | None:
 def mapping_of(armature: bpy.types.Object, preset_name: str | None) -> Mapping:
     """The mapping to retarget with: the table, while it was made for this choice of preset; else what is detected, which is stored."""
     stored = stored_mapping(armature)
-    if stored is not None and armature.kinelift_rig.preset == (preset_name or ""):
+    if stored is not None and table_of(armature).preset == (preset_name or ""):
         return stored
     found = detect_mapping(armature, preset_name)
     store(armature, found, preset_name)
@@ -114,10 +135,11 @@ def mapping_of(armature: bpy.types.Object, preset_name: str | None) -> Mapping:
 
 
 def remark(armature: bpy.types.Object, notes: Iterable[str]) -> None:
-    """Keeps on the armature object what can't be keyed there, for the panel to show."""
-    armature.kinelift_rig.notes.clear()
+    """Keeps with the armature's table what can't be keyed there, for the panel to show."""
+    remarks = _new_table(armature).notes
+    remarks.clear()
     for note in notes:
-        armature.kinelift_rig.notes.add().name = note
+        remarks.add().name = note
 
 
 def doubt_of(part: bpy.types.PropertyGroup, kind: str) -> str:

@@ -5,7 +5,7 @@ import bpy
 from ..runtime import session
 from ..runtime.jobs import board
 from ..runtime.panel import SidebarPanel, draw_text, split_properties
-from .mappings import doubt_of, shown_rows
+from .mappings import doubt_of, shown_rows, table_of
 
 
 class KINELIFT_UL_takes(bpy.types.UIList):
@@ -51,8 +51,9 @@ class KINELIFT_PT_retarget(SidebarPanel, bpy.types.Panel):
         column.prop(settings, "target")
         column.prop(settings, "preset")
         column.operator("kinelift.detect_bones", icon="VIEWZOOM")
-        if settings.target is not None and len(settings.target.kinelift_rig.parts):
-            self._draw_warning(layout, settings.target.kinelift_rig)
+        table = table_of(settings.target) if settings.target is not None else None
+        if table is not None:
+            self._draw_warning(layout, table)
         layout.operator("kinelift.apply_take", icon="ARMATURE_DATA").index = -1
 
     def _draw_warning(self, layout, rig):
@@ -80,7 +81,7 @@ class KINELIFT_UL_bones(bpy.types.UIList):
         split = layout.split(factor=0.35)
         split.label(text=_title(item.name))
         row = split.row(align=True)
-        row.prop_search(item, "bone", data.id_data.data, "bones", text="", icon="BONE_DATA")
+        row.prop_search(item, "bone", context.scene.kinelift_retarget.target.data, "bones", text="", icon="BONE_DATA")
         row.label(text="", icon="ERROR" if doubt_of(item, data.kind) else "BLANK1")
 
     def filter_items(self, context, data, property):
@@ -98,10 +99,11 @@ class KINELIFT_PT_bones(SidebarPanel, bpy.types.Panel):
     @classmethod
     def poll(cls, context):
         target = context.scene.kinelift_retarget.target
-        return target is not None and len(target.kinelift_rig.parts)
+        table = table_of(target) if target is not None else None
+        return table is not None and len(table.parts)
 
     def draw(self, context):
-        layout, rig = self.layout, context.scene.kinelift_retarget.target.kinelift_rig
+        layout, rig = self.layout, table_of(context.scene.kinelift_retarget.target)
         layout.enabled = not board.is_busy
         layout.label(text=rig.title)
         layout.template_list("KINELIFT_UL_bones", "", rig, "parts", rig, "part_index", rows=8)

@@ -22,9 +22,6 @@ ROOT_MOTION = (
     ("OBJECT", "Object", "The armature object goes over the ground, and the hips move on it"),
     ("IN_PLACE", "In Place", "The character stays where it stands"),
 )
-OURS = {"LIBRARY_OVERRIDABLE"}
-LISTED = {"LIBRARY_OVERRIDABLE", "USE_INSERTION"}
-"""What a library override may change, so that an overridden armature keeps its mapping in the file."""
 
 _presets: list[tuple[str, str, str, int]] = []
 
@@ -74,16 +71,16 @@ def _take_the_users_word(self, context) -> None:
 class KineliftPart(bpy.types.PropertyGroup):
     """A row of the table; its name is the role."""
 
-    bone: StringProperty(name="Bone", description="The bone that plays this part", override=OURS, update=_take_the_users_word)
-    certainty: FloatProperty(name="Certainty", min=0, max=1, override=OURS)
-    doubt: StringProperty(name="Doubt", override=OURS)
+    bone: StringProperty(name="Bone", description="The bone that plays this part", update=_take_the_users_word)
+    certainty: FloatProperty(name="Certainty", min=0, max=1)
+    doubt: StringProperty(name="Doubt")
 
 
 class KineliftSwitch(bpy.types.PropertyGroup):
     """A custom property of the bone it is named after, and the value that lets the mapped bones drive the rig."""
 
-    property: StringProperty(name="Property", override=OURS)
-    value: FloatProperty(name="Value", override=OURS)
+    property: StringProperty(name="Property")
+    value: FloatProperty(name="Value")
 
 
 class KineliftRemark(bpy.types.PropertyGroup):
@@ -91,15 +88,16 @@ class KineliftRemark(bpy.types.PropertyGroup):
 
 
 class KineliftRig(bpy.types.PropertyGroup):
-    kind: StringProperty(name="Kind", override=OURS)
-    title: StringProperty(name="Title", description="Where the mapping comes from", override=OURS)
-    preset: StringProperty(name="Preset", description="The choice this mapping was made for; empty for Automatic", override=OURS)
-    parts: CollectionProperty(type=KineliftPart, override=LISTED)
-    part_index: IntProperty(name="Part", override=OURS)
-    switches: CollectionProperty(type=KineliftSwitch, override=LISTED)
-    limbs: StringProperty(name="IK", description="The limbs that IK controls can drive, as JSON", override=OURS)
-    doubts: CollectionProperty(type=KineliftRemark, override=LISTED)
-    notes: CollectionProperty(type=KineliftRemark, override=LISTED)
+    owner: PointerProperty(name="Armature", description="Whose table this is, where it doesn't lie on the armature object itself", type=bpy.types.Object)
+    kind: StringProperty(name="Kind")
+    title: StringProperty(name="Title", description="Where the mapping comes from")
+    preset: StringProperty(name="Preset", description="The choice this mapping was made for; empty for Automatic")
+    parts: CollectionProperty(type=KineliftPart)
+    part_index: IntProperty(name="Part")
+    switches: CollectionProperty(type=KineliftSwitch)
+    limbs: StringProperty(name="IK", description="The limbs that IK controls can drive, as JSON")
+    doubts: CollectionProperty(type=KineliftRemark)
+    notes: CollectionProperty(type=KineliftRemark)
 
 
 _register_classes, _unregister_classes = bpy.utils.register_classes_factory(
@@ -109,10 +107,12 @@ _register_classes, _unregister_classes = bpy.utils.register_classes_factory(
 def register() -> None:
     _register_classes()
     bpy.types.Scene.kinelift_retarget = PointerProperty(type=KineliftRetarget)
-    bpy.types.Object.kinelift_rig = PointerProperty(type=KineliftRig, override=OURS)
+    bpy.types.Object.kinelift_rig = PointerProperty(type=KineliftRig)
+    bpy.types.Scene.kinelift_rigs = CollectionProperty(type=KineliftRig)
 
 
 def unregister() -> None:
+    del bpy.types.Scene.kinelift_rigs
     del bpy.types.Object.kinelift_rig
     del bpy.types.Scene.kinelift_retarget
     _unregister_classes()

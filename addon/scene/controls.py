@@ -34,15 +34,15 @@ class Seats:
 
 
 def limbs_with_ik(armature: bpy.types.Object, mapping: Mapping, wanted: frozenset[str]) -> list[IkLimb]:
-    """The limbs of a mapping that are to be keyed by IK controls; `wanted` holds kinds of limbs, "arm" and "leg"."""
+    """The limbs of a mapping that are to be keyed by IK controls; `wanted` holds kinds of limbs, such as "arm" and "leg"."""
     there = armature.pose.bones.keys()
-    return [limb for limb in mapping.ik if limb.limb.split(".")[0] in wanted and {*limb.chain} <= set(mapping.roles.values())
+    return [limb for limb in mapping.ik if limb.limb.split(".")[0] in wanted and {*limb.roles} <= set(mapping.roles.values())
             and set(limb.bones) <= set(there)]
 
 
 def controls_of(armature: bpy.types.Object, limbs: Sequence[IkLimb]) -> list[str]:
     """The controls that get keys for these limbs."""
-    return [name for limb in limbs for name in (limb.control, limb.pole, *turned_controls(armature, limb).values())]
+    return [name for limb in limbs for name in (*limb.placed, *turned_controls(armature, limb).values())]
 
 
 def switches_for(mapping: Mapping, limbs: Sequence[IkLimb]) -> tuple[Switch, ...]:
@@ -72,7 +72,10 @@ def find_seats(armature: bpy.types.Object, carriers: Carriers, limbs: Sequence[I
     world = np.broadcast_to(np.eye(4), (len(posed), 1, 4, 4))
     seen_by = np.linalg.inv(np.concatenate([world, posed], axis=1))
     found, offsets = {}, {}
+    led = {name for limb in limbs for name in limb.led}
     for name in controls:
+        if name in led:
+            continue
         own = names.index(name)
         own_bases = np.stack([basis[own] for basis in bases])
         own_bases[:, :3, 3] = own_bases[:, :3, 3] @ _location_axes(armature, name).T
@@ -87,7 +90,10 @@ def find_seats(armature: bpy.types.Object, carriers: Carriers, limbs: Sequence[I
             raise KineliftError(f"the control {name!r} follows neither the armature nor one bone of the motion",
                                 "Set its parent in the rig's settings (IK parent, pole parent) to the root, or key FK controls", armature.name, "bad-control")
         found[name], offsets[name] = best - 1, seen[0, best]
-    return Seats(names, found, offsets, posed[0])
+    rest = posed[0].copy()
+    for name in led:  # what the rig makes of a posed limb begins at the bone's own rest
+        rest[names.index(name)] = np.array(armature.data.bones[name].matrix_local, float)
+    return Seats(names, found, offsets, rest)
 
 
 def turned_controls(armature: bpy.types.Object, limb: IkLimb) -> dict[str, str]:
@@ -95,9 +101,8 @@ def turned_controls(armature: bpy.types.Object, limb: IkLimb) -> dict[str, str]:
     return {role: control for role, control in limb.turned.items() if control in armature.pose.bones}
 
 
-def control_bases(armature: bpy.types.Object, mapping: Mapping, limbs: Sequence[IkLimb], seats: Seats,
-                  posed: np.ndarray) -> dict[str, np.ndarray]:
-    """Channels [T,4,4] of the controls for mapped bones posed [T,N,4,4] in armature space."""
+def control_tracks(armature: bpy.types.Object, mapping: Mapping, limbs: Sequence[IkLimb], seats: Seats, posed: np.ndarray) -> dict[str, np.ndarray]:
+    """Where the controls [T,4,4] have to be for mapped bones posed [T,N,4,4], both in armature space."""
     bones, tracks = mapping.bones, {}
 
     def track(name: str) -> np.ndarray:
@@ -107,19 +112,42 @@ def control_bases(armature: bpy.types.Object, mapping: Mapping, limbs: Sequence[
         return track(name) @ np.linalg.inv(seats.rest_of(name)) @ seats.rest_of(control)
 
     for limb in limbs:
-        tracks[limb.control] = taken_along(bones[limb.chain[2]], limb.control)
+        tracks[limb.control] = taken_along(bones[limb.held], limb.control)
         for role, control in turned_controls(armature, limb).items():
             if role in bones:
                 tracks[control] = taken_along(bones[role], control)
         tracks[limb.pole] = _pole(limb, [track(bones[role]) for role in limb.chain], [seats.rest_of(bones[role]) for role in limb.chain],
                                   seats.rest_of(limb.pole))
+    return tracks
+
+
+def control_bases(armature: bpy.types.Object, seats: Seats, tracks: dict[str, np.ndarray], posed: np.ndarray) -> dict[str, np.ndarray]:
+    """Channels [T,4,4] of the controls that have a carrier, for their tracks and mapped bones posed [T,N,4,4]."""
     bases = {}
-    for name, wanted in tracks.items():
-        carrier = seats.carriers[name]
+    for name, carrier in seats.carriers.items():
         above = np.eye(4) if carrier < 0 else posed[:, carrier] if carrier < posed.shape[1] else tracks[seats.names[carrier]]
-        bases[name] = np.linalg.inv(above @ seats.offsets[name]) @ wanted
+        bases[name] = np.linalg.inv(above @ seats.offsets[name]) @ tracks[name]
         bases[name][:, :3, 3] = bases[name][:, :3, 3] @ np.linalg.inv(_location_axes(armature, name)).T
     return bases
+
+
+def led_bases(armature: bpy.types.Object, limbs: Sequence[IkLimb], switches: Sequence[Switch], tracks: dict[str, np.ndarray],
+              bases: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Channels [T,4,4] of the controls that the rig leads. What it makes of the others' `bases` is measured by posing it so in every frame."""
+    led = [name for limb in limbs for name in limb.led if name in tracks]
+    if not led:
+        return {}
+    frames = len(tracks[led[0]])
+    names = [*led, *bases]
+    with undisturbed(armature, names, switches):
+        above = np.stack([pose(armature, names, np.stack([*np.tile(np.eye(4), (len(led), 1, 1)), *(np.broadcast_to(basis, (frames, 4, 4))[frame]
+                                                                                                   for basis in bases.values())]))[:len(led)]
+                          for frame in range(frames)])
+    result = {}
+    for number, name in enumerate(led):
+        result[name] = np.tile(np.eye(4), (frames, 1, 1))
+        result[name][:, :3, :3] = np.linalg.inv(above[:, number, :3, :3]) @ tracks[name][:, :3, :3]
+    return result
 
 
 def _location_axes(armature: bpy.types.Object, name: str) -> np.ndarray:

@@ -9,15 +9,16 @@ import bpy
 import numpy as np
 
 from .layers import motion_paths
+from .notes import note_of, write_note
 
 HOMES = "kinelift_homes"
-"""Custom property of the armature object: data path of each location that carries a ground path -> the location without it, as JSON."""
+"""Note about the armature object: data path of each location that carries a ground path -> the location without it, as JSON."""
 
 
 def homes(armature: bpy.types.Object) -> dict[str, np.ndarray]:
     """Data paths whose location [3] carries a ground path, and that location without it; only those where a motion's keys play."""
     keyed = motion_paths(armature)
-    return {path: np.array(location, float) for path, location in json.loads(armature.get(HOMES, "{}")).items() if path in keyed}
+    return {path: np.array(location, float) for path, location in json.loads(note_of(armature, HOMES, "{}")).items() if path in keyed}
 
 
 def home_of(armature: bpy.types.Object, path: str) -> np.ndarray:
@@ -36,7 +37,7 @@ def go_home(armature: bpy.types.Object, locations: dict[str, np.ndarray]) -> Non
 
 def keep_home(armature: bpy.types.Object, path: str, location: np.ndarray) -> None:
     """Keeps where what now carries the ground path was."""
-    armature[HOMES] = json.dumps(json.loads(armature.get(HOMES, "{}")) | {path: location.tolist()})
+    write_note(armature, HOMES, json.dumps(json.loads(note_of(armature, HOMES, "{}")) | {path: location.tolist()}))
 
 
 def way_from_home(armature: bpy.types.Object) -> np.ndarray:

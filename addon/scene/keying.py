@@ -15,7 +15,7 @@ from ...backend.errors import KineliftError
 from ...backend.motion.files import read_npz
 from ...rigs import Mapping
 from .armatures import Placement, carriers_of, checked_mapping, placement, quaternions
-from .controls import control_bases, controls_of, find_seats, limbs_with_ik, switches_for, turned_controls
+from .controls import control_bases, control_tracks, controls_of, find_seats, led_bases, limbs_with_ik, switches_for, turned_controls
 from .curves import Channel, Thinning, sampled, switched
 from .home import go_home, homes, keep_home
 from .layers import NEW, played_paths, put, remember
@@ -99,11 +99,13 @@ def apply_fit(armature: bpy.types.Object, fit_path: Path | str, action_name: str
         seats = find_seats(armature, carriers, limbs, switches)
         by_role = mapping.bones
         for limb in limbs:
-            for role in (*limb.chain, *turned_controls(armature, limb)):
+            for role in (*limb.roles, *turned_controls(armature, limb)):
                 bases.pop(by_role.get(role), None)
             bases |= {name: np.eye(4)[None] for name in limb.neutral if name in armature.pose.bones}
-        bases |= control_bases(armature, mapping, limbs, seats, posed)
-    moving = {*(carriers.names[number] for number in locations), *(name for limb in limbs for name in limb.bones)}
+        tracks = control_tracks(armature, mapping, limbs, seats, posed)
+        bases |= control_bases(armature, seats, tracks, posed)
+        bases |= led_bases(armature, limbs, switches, tracks, bases)
+    moving = {*(carriers.names[number] for number in locations), *(name for limb in limbs for name in limb.placed)}
     channels = _bone_channels(armature, bases, moving, len(turns))
     channels |= _neutral_channels(armature, bases, channels, len(turns), manner.layer)
     flips = {(path_of(armature, switch), 0, switch.bone): np.full(len(turns), switch.value) for switch in present(armature, switches)}

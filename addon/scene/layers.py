@@ -11,6 +11,7 @@ import numpy as np
 
 from . import compat
 from .curves import Channel, Keys, forget, write_keys
+from .notes import drop_note, note_of, write_note
 from .paths import set_value_at, value_at
 
 NEW, NLA, BAKE = "NEW", "NLA", "BAKE"
@@ -27,7 +28,7 @@ MADE_TAG = "kinelift_made"
 
 
 BEFORE_TAG = "kinelift_before"
-"""Custom property of a data-block: the values that its switches had before the first motion, by data path, as JSON."""
+"""Note about a data-block: the values that its switches had before the first motion, by data path, as JSON."""
 
 
 def put(id_data: bpy.types.ID, name: str, channels: dict[Channel, Keys], start: float, layer: str = NEW,
@@ -95,8 +96,8 @@ def span_of(id_data: bpy.types.ID) -> tuple[float, float] | None:
 
 def remember(id_data: bpy.types.ID, data_paths: list[str]) -> None:
     """Notes the values of switches before a motion sets them, for `clear` to set back."""
-    known = json.loads(id_data.get(BEFORE_TAG, "{}"))
-    id_data[BEFORE_TAG] = json.dumps({path: value_at(id_data, path) for path in data_paths} | known)
+    known = json.loads(note_of(id_data, BEFORE_TAG, "{}"))
+    write_note(id_data, BEFORE_TAG, json.dumps({path: value_at(id_data, path) for path in data_paths} | known))
 
 
 def clear(id_data: bpy.types.ID) -> int:
@@ -126,7 +127,9 @@ def _tagged(action: bpy.types.Action) -> set[tuple[str, int]]:
 
 
 def _set_back(id_data: bpy.types.ID) -> None:
-    for path, value in json.loads(id_data.pop(BEFORE_TAG, "{}")).items():
+    before = json.loads(note_of(id_data, BEFORE_TAG, "{}"))
+    drop_note(id_data, BEFORE_TAG)
+    for path, value in before.items():
         with suppress(ValueError):  # the bone, or the rig's feature, is no longer there
             set_value_at(id_data, path, value)
     id_data.update_tag()

@@ -23,14 +23,21 @@ from backend.fitting.kinematics import Rig, forward, load_rig, relative
 from backend.fitting.limits import Hinge
 from backend.fitting.quadruped import ends as animal_ends
 from backend.fitting.quadruped import rest as animal_rest
+from backend.mas.generate import GenerateSettings, generate
 from backend.motion.files import write_bytes
 from backend.motion.motion3d import Motion3D
 from backend.motion.roles import by_role
 from backend.training.domain import Clip, Domain
-from rigs import Skeleton
+from rigs import Skeleton, load_skeleton
 
 DOMAINS = ("basketball", "human", "horse", str(Path(__file__).with_name("cats.toml")))
 """Where test clips come from, and how their joints are read."""
+
+PACKS = ("basketball", "horse")
+"""Shipped packs that make the motions where there is no data."""
+
+SAMPLES, SECONDS = 3, 6.0
+"""Motions a pack makes, and their length."""
 
 ENDS = {"human": ("ankle", "wrist"), "quadruped": ("front_foot", "back_foot")}
 """Kind of character -> its end effectors."""
@@ -75,6 +82,27 @@ def _motion(clip: Clip, skeleton: Skeleton, fps: float) -> Motion3D:
     if clip.seen[count:].any():
         objects = {"object_names": list(skeleton.objects), "object_positions": keypoints[:, count:]}
     return Motion3D(keypoints[:, :count], list(skeleton.joints), list(skeleton.parents), fps, skeleton.name, **objects)
+
+
+def new_motions(pack: str, most: int | None) -> list[tuple[str, Motion3D]]:
+    """Motions that a pack makes, seeds 1 and up, by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = generate(GenerateSettings(pack, SECONDS, seed=1, variants=min(most or SAMPLES, SAMPLES)), Path(folder))
+        return [(path.stem, Motion3D.load(path)) for path in made]
+
+
+def _groups(arguments) -> Iterator[tuple[str, Skeleton, list[tuple[str, Motion3D]]]]:
+    """Where motions come from by name, the skeleton of these, and the motions by name."""
+    if arguments.data is None:
+        if arguments.domains:
+            raise KineliftError("the domains' clips are nowhere", "Give --data the folder that their paths start from", code="missing-file")
+        for pack in PACKS:
+            motions = new_motions(pack, arguments.most)
+            yield f"new {pack}", load_skeleton(motions[0][1].skeleton), motions
+        return
+    for name in arguments.domains or DOMAINS:
+        domain = Domain.load(name)
+        yield domain.name, domain.skeleton, list(motions_of(domain, arguments.data, arguments.most))
 
 
 def measure(rig_file: Path, name: str, motion: Motion3D, contacts: str) -> Measurement:
@@ -152,9 +180,10 @@ def table(measurements: list[Measurement]) -> str:
 
 
 def page(measurements: list[Measurement], arguments) -> str:
+    motions = "Test clips, which no model was trained on" if arguments.data else "New motions of the shipped packs"
     return f"""# How good a motion sits on a rig
 
-Test clips, which no model was trained on, on real armatures. Joint error: from where the joints should be on the rig's own proportions;
+{motions}, on real armatures. Joint error: from where the joints should be on the rig's own proportions;
 end effectors: hands and feet (an animal's four feet) from where the clip, scaled by leg length, has them; both in per cent of the rig's height.
 Flips: bones that turn by more than 60° in a thirtieth of a second; wrong way: frames in which a knee, an elbow or its like on an animal bends
 against the anatomy. Skating: speed along the floor of feet that stand, beside that of the scaled clip at the same moments; penetration: the deepest
@@ -170,8 +199,8 @@ point of a sole in any clip; jerk: the mean third derivative of the joints, besi
 
 def add_arguments(parser) -> None:
     parser.add_argument("--rigs", type=Path, required=True, help="folder of armature files (.npz); `build.py bench retarget` makes one")
-    parser.add_argument("--data", type=Path, required=True, help="the folder that the domains' paths start from")
-    parser.add_argument("--domains", nargs="+", default=DOMAINS, metavar="NAME", help="domains, or files of domains, whose test clips are fitted")
+    parser.add_argument("--data", type=Path, help="the folder that the domains' paths start from; without it the shipped packs make the motions")
+    parser.add_argument("--domains", nargs="+", metavar="NAME", help="domains, or files of domains, whose test clips are fitted")
     parser.add_argument("--only", nargs="+", metavar="RIG", help="rigs whose file's name begins so")
     parser.add_argument("--most", type=int, metavar="N", help="at most about N clips a domain, spread over all; all without it")
     parser.add_argument("--contacts", choices=MODES, default="auto", help="how feet are kept on the floor")
@@ -185,13 +214,11 @@ def run(arguments) -> int:
         raise KineliftError("there are no armature files", "Give --rigs a folder of files that the add-on wrote", str(arguments.rigs), "missing-file")
     kinds = {path: load_rig(path).kind for path in files}
     measurements = []
-    for name in arguments.domains:
-        domain = Domain.load(name)
-        kind = "quadruped" if "front_foot.L" in domain.skeleton.roles.values() else "human"
-        motions = list(motions_of(domain, arguments.data, arguments.most))
+    for name, skeleton, motions in _groups(arguments):
+        kind = "quadruped" if "front_foot.L" in skeleton.roles.values() else "human"
         for path in (path for path in files if kinds[path] == kind):
-            measurements += [measure(path, f"{domain.name}/{clip}", motion, arguments.contacts) for clip, motion in motions]
-            print(f"{path.stem}: {domain.name}", flush=True)
+            measurements += [measure(path, f"{name}/{clip}", motion, arguments.contacts) for clip, motion in motions]
+            print(f"{path.stem}: {name}", flush=True)
     print(f"\n{table(measurements)}\n")
     if arguments.write:
         print(write_bytes(arguments.write, page(measurements, arguments).encode()))

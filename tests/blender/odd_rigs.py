@@ -16,6 +16,8 @@ if "kinelift" not in sys.modules:  # a whole Blender; the wheels' runner has don
 from kinelift.addon.scene import compat
 from kinelift.addon.scene.armatures import bones_of, describe
 from kinelift.addon.scene.keying import apply_fit
+from kinelift.addon.scene.layers import BEFORE_TAG
+from kinelift.addon.scene.notes import drop_note, note_of, write_note
 from kinelift.rigs import detect, load_preset
 from tests.blender.keyed import check_plays, error_of, made_fit
 
@@ -249,11 +251,17 @@ def test_linked_is_refused_and_overridden_works():
     bpy.context.view_layer.update()
     assert ours.library is None and ours.data.library is not None
     check(ours)
+    known = note_of(ours, BEFORE_TAG)
+    write_note(ours, "other", "kept")
+    assert note_of(linked, "other", "none") == "none"
     path = str(FOLDER / "shot.blend")
     bpy.ops.wm.save_as_mainfile(filepath=path)
     bpy.ops.wm.open_mainfile(filepath=path)
     again = next(item for item in bpy.data.objects if item.type == "ARMATURE" and item.library is None)
     assert len(compat.curves_of(again)) > 80
+    assert note_of(again, BEFORE_TAG) == known and note_of(again, "other") == "kept", "what clearing needs stays in the file"
+    drop_note(again, "other")
+    assert note_of(again, "other", "none") == "none"
     bpy.context.scene.frame_set(12)
     assert np.abs(np.array(again.pose.bones["thigh.L"].matrix_basis) - np.eye(4)).max() > 0.1
 

@@ -27,6 +27,21 @@ def test_controls_layers_and_objects_in_blender(blender_program, backend_python:
 
 
 @pytest.fixture
+def animal_file(tmp_path: Path) -> Path:
+    """A motion file of the walk of a four-legged animal."""
+    _, rig = quadruped.horse(tmp_path)
+    return quadruped.motion_of(quadruped.walk(rig)[0]).save(tmp_path / "walk.npz")
+
+
+def test_an_animals_controls_on_the_wheels(bpy_python, backend_python: Path, animal_file: Path, tmp_path: Path):
+    assert "the animals' controls work" in bpy_python.run(HERE / "animal_controls.py", backend_python, animal_file, tmp_path).stdout
+
+
+def test_an_animals_controls_in_blender(blender_program, backend_python: Path, animal_file: Path, tmp_path: Path):
+    assert "the animals' controls work" in blender_program.run_script(HERE / "animal_controls.py", backend_python, animal_file, tmp_path).stdout
+
+
+@pytest.fixture
 def box_file(tmp_path: Path) -> Path:
     """A motion file of two seconds of walking with a box that is thrown and caught."""
     return write_motion(tmp_path / "box.npz", walk_with_box(seconds=2.0))
@@ -70,7 +85,5 @@ def test_a_fit_plays_on_rigifys_full_human(bpy_python, backend_python: Path, wal
 
 
 @pytest.mark.parametrize("bpy_python", [DEMO_WHEEL], indirect=True)
-def test_an_animals_fit_plays_on_quadrupeds(bpy_python, backend_python: Path, tmp_path: Path):
-    _, rig = quadruped.horse(tmp_path)
-    motion = quadruped.motion_of(quadruped.walk(rig)[0]).save(tmp_path / "walk.npz")
-    assert "the animal walks" in bpy_python.run(HERE / "animal.py", backend_python, motion, tmp_path).stdout
+def test_an_animals_fit_plays_on_quadrupeds(bpy_python, backend_python: Path, animal_file: Path, tmp_path: Path):
+    assert "the animal walks" in bpy_python.run(HERE / "animal.py", backend_python, animal_file, tmp_path).stdout

@@ -26,6 +26,10 @@ def test_the_mannequin_follows_both_rigs(demo_wheel):
     demo_wheel.run(SCRIPTS / "mannequin_follows.py")
 
 
+def test_bones_shown_as_solids_lie_along_them(demo_wheel):
+    assert "solids lie along bones" in demo_wheel.run(SCRIPTS / "solid_bones.py").stdout
+
+
 def test_a_contact_sheet_shows_every_frame(demo_wheel, tmp_path):
     sheet = tmp_path / "sheet.png"
     demo_wheel.run(SCRIPTS / "small_sheet.py", sheet)

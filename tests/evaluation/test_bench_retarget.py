@@ -80,6 +80,19 @@ def test_the_motions_of_a_mode_differ(world: Path, capsys):
     assert results[0]["skate"] < 0.2 * results[1]["skate"]
 
 
+def test_without_data_the_shipped_packs_make_the_motions(world: Path, capsys):
+    page, data = world / "new.md", world / "new.json"
+    assert main(["bench", "retarget", "--rigs", str(world / "rigs"), "--only", "other", "--most", "1", "--write", str(page), "--json", str(data)]) == 0
+    (measured,) = json.loads(data.read_text())
+    assert measured["clip"] == "new basketball/basketball_6s_seed1" and measured["frames"] == 180 and measured["joint_error"] < 1
+    assert page.read_text().count("New motions of the shipped packs") == 1 and "1 of new basketball" in page.read_text()
+
+
+def test_domains_without_data_are_refused(world: Path, capsys):
+    assert main(["bench", "retarget", "--rigs", str(world / "rigs"), "--domains", str(world / "walks.toml")]) == 1
+    assert "--data" in capsys.readouterr().err
+
+
 def test_an_empty_folder_is_refused(world: Path, capsys):
     assert main(["bench", "retarget", "--rigs", str(world / "data/nothing"), "--data", str(world / "data")]) == 1
     assert "--rigs" in capsys.readouterr().err

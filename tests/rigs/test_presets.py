@@ -99,6 +99,8 @@ follows = "f"
     (IK.format(limb="wing.L", foot="foot.L", control='"c"'), "must be another one of"),
     (IK.format(limb="leg.L", foot="toe.L", control='"c"'), r"names toe\.L, which no bone plays"),
     (IK.format(limb="leg.L", foot="foot.L", control="7"), "something else than names"),
+    (IK.format(limb="leg.L", foot="foot.L", control='"c"') + 'holds = "toe.L"', r"names toe\.L, which no bone plays"),
+    (IK.format(limb="leg.L", foot="foot.L", control='"c"') + 'led = ["heel"]', "'led' that 'turned' lacks"),
 ])
 def test_a_wrong_file_is_named_with_the_spot(tmp_path: Path, text: str, said: str):
     path = tmp_path / "mine.toml"
@@ -135,7 +137,8 @@ text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12
 def test_a_saved_mapping_comes_back_whatever_the_bones_are_called(tmp_path_factory, names: list[str], spine: int, neck: int, title: str, value: float):
     single = [role for role in HUMAN_ROLES if role not in CHAIN_ROLES]
     roles = [*single, *(f"spine.{number}" for number in range(spine)), *(f"neck.{number}" for number in range(neck))]
-    limb = IkLimb("leg.L", ("thigh.L", "shin.L", "foot.L"), names[1], names[2], title, {"toe.L": names[3]}, (names[4],), (Switch(names[5], title, value),))
+    limb = IkLimb("leg.L", ("thigh.L", "shin.L", "foot.L"), names[1], names[2], title, {"toe.L": names[3]}, (names[4],), (Switch(names[5], title, value),), "hand.L",
+                  (names[3],))
     mapping = Mapping("human", dict(zip(names, roles)), (Switch(names[0], title, value),), title, (limb,))
     path = tmp_path_factory.mktemp("presets") / "mine.toml"
     write_preset(path, mapping)
@@ -143,4 +146,4 @@ def test_a_saved_mapping_comes_back_whatever_the_bones_are_called(tmp_path_facto
     assert (preset.roles, preset.switches, preset.title, preset.kind) == (mapping.roles, mapping.switches, title, "human")
     assert preset.on(names).roles == mapping.roles and preset.on(names).ik == mapping.ik
     assert limbs_of(limbs_text(mapping.ik), roles, "rig") == mapping.ik
-    assert limbs_of(limbs_text(mapping.ik), set(roles) - {"shin.L"}, "rig") == ()
+    assert limbs_of(limbs_text(mapping.ik), set(roles) - {"shin.L"}, "rig") == () == limbs_of(limbs_text(mapping.ik), set(roles) - {"hand.L"}, "rig")
