@@ -34,6 +34,6 @@ for preset in map(load_preset, preset_names()):
     assert described.mapping.title == preset.title, (preset.name, described.mapping.title)
     assert set(described.mapping.roles) == {PREFIXES.get(preset.name, "") + name for name in preset.roles}, preset.name
     for role, head in zip(described.roles, described.heads, strict=True):
-        assert "." in role and role.split(".")[1].isdigit() or np.abs(head - whole[role]).max() < 1e-5, (preset.name, role)
+        assert ("." in role and role.split(".")[1].isdigit()) or np.abs(head - whole[role]).max() < 1e-5, (preset.name, role)
     assert (folder / f"named-{preset.name}.npz").is_file()
 print("all presets have a rig")

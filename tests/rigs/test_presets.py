@@ -137,8 +137,8 @@ text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12
 def test_a_saved_mapping_comes_back_whatever_the_bones_are_called(tmp_path_factory, names: list[str], spine: int, neck: int, title: str, value: float):
     single = [role for role in HUMAN_ROLES if role not in CHAIN_ROLES]
     roles = [*single, *(f"spine.{number}" for number in range(spine)), *(f"neck.{number}" for number in range(neck))]
-    limb = IkLimb("leg.L", ("thigh.L", "shin.L", "foot.L"), names[1], names[2], title, {"toe.L": names[3]}, (names[4],), (Switch(names[5], title, value),), "hand.L",
-                  (names[3],))
+    limb = IkLimb("leg.L", ("thigh.L", "shin.L", "foot.L"), names[1], names[2], title, {"toe.L": names[3]}, (names[4],),
+                  (Switch(names[5], title, value),), "hand.L", (names[3],))
     mapping = Mapping("human", dict(zip(names, roles)), (Switch(names[0], title, value),), title, (limb,))
     path = tmp_path_factory.mktemp("presets") / "mine.toml"
     write_preset(path, mapping)
