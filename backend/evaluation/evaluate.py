@@ -1,7 +1,7 @@
 """`evaluate`: the papers' tables. `evaluate lift` is `backend.evaluation.lifting.evaluate`. Here is `evaluate mas`: Tables 2 and 3 of the MAS
 paper for a pack and its test motions, and how plausible the 3D motions are.
 
-Protocol (MAS code facts 8.2): features are the evaluator's latent means of 2D motions; a 3D motion is filmed once, from a random side for
+Protocol, that of the paper's program: features are the evaluator's latent means of 2D motions; a 3D motion is filmed once, from a random side for
 Table 3, and for Table 2, which compares with lifters, from the sides they did not see as well; lengths are those of test motions. What
 is compared, and what differs from the paper, stands on the page that `--write` makes.
 """

@@ -1,6 +1,6 @@
 """`bench lift`: what lifting a window costs, against the paper's program, on one network and one machine in one run.
 
-The program (code facts 8, 10 and 14) makes 1,000 network calls on four views, 500 steps of Adam to triangulate and 1,000 to fit a body; its stage 2 makes 5,000
+The program makes 1,000 network calls on four views, 500 steps of Adam to triangulate and 1,000 to fit a body; its stage 2 makes 5,000
 steps, each a call for five views. Its network steps are made here a few times and the time is multiplied, and the tables say so; the steps of Adam
 are made in full, those of the body on joints alone, which costs less than the program's 6,890 vertices.
 """

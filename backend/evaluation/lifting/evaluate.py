@@ -1,4 +1,4 @@
-"""`evaluate lift`: Tables 1 to 3 of the MVLift paper on held-out 3D clips, each filmed by one camera (code facts 11)."""
+"""`evaluate lift`: Tables 1 to 3 of the MVLift paper on held-out 3D clips, each filmed by one camera."""
 
 from __future__ import annotations
 
