@@ -10,6 +10,7 @@ from ...backend.errors import KineliftError
 from ...backend.packs.catalogue import Pack
 from ..generate.properties import MAX_SEED
 from ..runtime.environment import ROOT
+from ..runtime.operator import in_fields
 from ..runtime.packs import PackChoice
 from ..scene import footage
 from .steps import Reading, Wish
@@ -22,6 +23,10 @@ FORMATS = (
     ("alphapose", "AlphaPose"), ("openpose", "OpenPose"), ("mmpose", "MMPose, ViTPose, Sapiens, rtmlib"), ("coco", "COCO"), ("detectron2", "Detectron2"),
     ("easy_vitpose", "easy_ViTPose"), ("ultralytics", "Ultralytics YOLO"), ("mediapipe", "MediaPipe"), ("deeplabcut", "DeepLabCut, Lightning Pose"),
     ("sleap", "SLEAP"), ("plain", "Plain Arrays"))
+
+FIELDS = {"--fps": "Frame Rate", "--image-size": "Image Size", "--focal": "Focal (px)", "--format": "Format", "--joints": "Joints", "--y-up": "Y Up",
+          "--track": "Tracks", "--skeleton": "Pack"}
+"""Option of the command line -> the field of the panel that says the same."""
 
 packs = PackChoice(lambda pack: pack.kind == "mvlift")
 
@@ -158,7 +163,7 @@ class KineliftLift(bpy.types.PropertyGroup):
         if chosen & {track.name for track in self.tracks}:
             for track in self.tracks:
                 track.chosen = track.name in chosen
-        for names, collection in ((found["skeletons"], self.skeletons), (found["notes"], self.notes)):
+        for names, collection in ((found["skeletons"], self.skeletons), ([in_fields(note, FIELDS) for note in found["notes"]], self.notes)):
             collection.clear()
             for name in names:
                 collection.add().name = name

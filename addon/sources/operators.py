@@ -16,16 +16,19 @@ class KINELIFT_OT_import_motion(JobOperator, ImportHelper, bpy.types.Operator):
 
     bl_idname = "kinelift.import_motion"
     bl_label = "Import Motion"
-    bl_options = {"UNDO", "PRESET"}
+    bl_options = {"UNDO"}
     job_title = "Importing"
+    fields = {"--scale": "Scale", "--up": "Up", "--fps": "Frame Rate"}
 
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: StringProperty(default=";".join(f"*{ending}" for ending in ENDINGS), options={"HIDDEN"})
     scale: FloatProperty(name="Scale", description="Metres of one unit of the file; 0 guesses it from the length of the legs", default=0.0, min=0.0,
-                         soft_max=1.0, precision=4)
+                         soft_max=1.0, precision=4, options={"SKIP_SAVE"})
     up: EnumProperty(name="Up", description="The axis of the file that points up",
-                     items=[("AUTO", "Automatic", "The axis along which the body stands"), ("x", "X", ""), ("y", "Y", ""), ("z", "Z", "")])
-    fps: FloatProperty(name="Frame Rate", description="Frames a second of the motion; 0 is the file's own", default=0.0, min=0.0, soft_max=240.0)
+                     items=[("AUTO", "Automatic", "The axis along which the body stands"), ("x", "X", ""), ("y", "Y", ""), ("z", "Z", "")],
+                     options={"SKIP_SAVE"})
+    fps: FloatProperty(name="Frame Rate", description="Frames a second of the motion; 0 is the file's own", default=0.0, min=0.0, soft_max=240.0,
+                       options={"SKIP_SAVE"})
 
     def invoke(self, context, event):
         if self.filepath:

@@ -44,6 +44,9 @@ def read_motions(source: Source, python: Path | None = None) -> Steps[tuple[list
     if file.suffix.lower() == ".npz":
         _refuse_poses(file)
         Motion3D.load(file)
+        unused = [name for name in ("scale", "up", "fps", "preset") if getattr(source, name)]
+        if unused:
+            raise KineliftError(f".npz files leave no choice of {', '.join(unused)}", f"Leave out --{', --'.join(unused)}", str(file), "bad-setting")
         path = new_job_folder("import") / "motion.npz"
         with whole_file(path) as temporary:
             shutil.copyfile(file, temporary)

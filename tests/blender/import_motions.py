@@ -55,6 +55,8 @@ plays_its_file(scene.kinelift_takes[4])
 assert "2D poses" in refusal(bpy.ops.kinelift.import_motion, filepath=poses)
 assert "no such" in refusal(bpy.ops.kinelift.import_motion, filepath="/nowhere/a.bvh")
 assert ".bvh, .npz, .npy" in refusal(bpy.ops.kinelift.import_motion, filepath="/nowhere/a.c3d")
+assert "Leave out 'Scale'" in refusal(bpy.ops.kinelift.import_motion, filepath=motion, scale=0.01)
+assert "Leave out 'Up'" in refusal(bpy.ops.kinelift.import_motion, filepath=results, up="z")
 broken = Path(folder) / "broken.bvh"
 broken.write_text(Path(bvh).read_text().replace("Frames: ", "Frames: 9"))
 message = refusal(bpy.ops.kinelift.import_motion, filepath=str(broken))
