@@ -6,7 +6,7 @@ import bpy
 from bpy.props import CollectionProperty, StringProperty
 
 from ..runtime import session
-from ..runtime.operator import JobOperator
+from ..runtime.operator import FileJobOperator, JobOperator
 from ..scene import takes
 from . import steps
 from .properties import FIELDS
@@ -14,7 +14,7 @@ from .properties import FIELDS
 SUFFIXES = (".json", ".csv", ".npz", ".npy", ".h5", ".txt")
 
 
-class KINELIFT_OT_import_poses(JobOperator, bpy.types.Operator):
+class KINELIFT_OT_import_poses(FileJobOperator, bpy.types.Operator):
     """Read a file of 2D poses, or a folder with one file for each frame, so that it can be lifted to 3D"""
 
     bl_idname = "kinelift.import_poses"
@@ -34,18 +34,9 @@ class KINELIFT_OT_import_poses(JobOperator, bpy.types.Operator):
         folder_is_meant = self.directory and (len(self.files) > 1 or not self.filepath)
         return Path(bpy.path.abspath(self.directory if folder_is_meant else self.filepath))
 
-    def invoke(self, context, event):
-        if self.filepath or self.directory:
-            return super().invoke(context, event)
-        self._is_browsing = True
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    def execute(self, context):
-        if getattr(self, "_is_browsing", False):  # the file browser waits for this call, and the window must not wait for the backend
-            bpy.ops.kinelift.import_poses("INVOKE_DEFAULT", filepath=str(self.path))
-            return {"CANCELLED"}
-        return super().execute(context)
+    @property
+    def has_path(self) -> bool:
+        return bool(self.filepath or self.directory)
 
     def steps(self, context):
         reading = context.scene.kinelift_lift.begin(self.path)

@@ -112,6 +112,26 @@ class JobOperator:
             board.end()
 
 
+class FileJobOperator(JobOperator):
+    """Mix in as `JobOperator`, with a `filepath`: without one the file browser asks for it first."""
+
+    @property
+    def has_path(self) -> bool:
+        """Whether it is known what to read."""
+        return bool(self.filepath)
+
+    def invoke(self, context, event):
+        if self.has_path:
+            return super().invoke(context, event)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        if self.options.is_invoke and not bpy.app.background:  # out of the file browser: the window must not wait for the backend
+            return super().invoke(context, None)
+        return super().execute(context)
+
+
 def main_window(context: bpy.types.Context) -> bpy.types.Window:
     """The window that a job belongs to: closing the preferences must not end a set-up begun there."""
     window = context.window

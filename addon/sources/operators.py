@@ -4,14 +4,13 @@ from pathlib import Path
 
 import bpy
 from bpy.props import EnumProperty, FloatProperty, StringProperty
-from bpy_extras.io_utils import ImportHelper
 
-from ..runtime.operator import JobOperator
+from ..runtime.operator import FileJobOperator
 from ..scene import takes
 from .steps import ENDINGS, Source, import_takes
 
 
-class KINELIFT_OT_import_motion(JobOperator, ImportHelper, bpy.types.Operator):
+class KINELIFT_OT_import_motion(FileJobOperator, bpy.types.Operator):
     """Read a BVH file, a motion file or the results of the MAS program as takes, which play at once and can be applied to any armature"""
 
     bl_idname = "kinelift.import_motion"
@@ -29,16 +28,6 @@ class KINELIFT_OT_import_motion(JobOperator, ImportHelper, bpy.types.Operator):
                      options={"SKIP_SAVE"})
     fps: FloatProperty(name="Frame Rate", description="Frames a second of the motion; 0 is the file's own", default=0.0, min=0.0, soft_max=240.0,
                        options={"SKIP_SAVE"})
-
-    def invoke(self, context, event):
-        if self.filepath:
-            return JobOperator.invoke(self, context, event)
-        return ImportHelper.invoke(self, context, event)
-
-    def execute(self, context):
-        if self.options.is_invoke and not bpy.app.background:  # out of the file browser: a bar shows how far it is
-            return JobOperator.invoke(self, context, None)
-        return JobOperator.execute(self, context)
 
     def steps(self, context):
         source = Source(Path(bpy.path.abspath(self.filepath)), self.scale, "" if self.up == "AUTO" else self.up, self.fps)
