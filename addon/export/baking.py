@@ -17,6 +17,7 @@ from mathutils import Matrix
 
 from ...backend.errors import KineliftError
 from ..scene.keying import continuous, key_channels
+from ..scene.removal import remove_object
 from ..scene.selection import object_mode
 from ..scene.stick import CARRIER, SHORTEST
 
@@ -275,12 +276,7 @@ def _mesh_copy(source: bpy.types.Object, armature: bpy.types.Object, copy: bpy.t
 
 def _remove(collection: bpy.types.Collection) -> None:
     for item in list(collection.objects):
-        data, action = item.data, item.animation_data.action if item.animation_data is not None else None
-        bpy.data.objects.remove(item)
-        if data is not None and data.users == 0:
-            bpy.data.batch_remove([data])
-        if action is not None and action.users == 0:
-            bpy.data.actions.remove(action)
+        remove_object(item)
     bpy.data.collections.remove(collection)
 
 
