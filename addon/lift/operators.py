@@ -73,15 +73,13 @@ class KINELIFT_OT_lift(JobOperator, bpy.types.Operator):
         backend, wish = session.backend(), scene.kinelift_lift.wish()
         target = scene.kinelift_retarget.read_target()
         made = yield from steps.lift(backend, wish, target)
-        names = made.names
         takes.play(bpy.context)
-        on = f", {'and' if len(names) == 1 else names[0]} on {target.name}" if target else ""
-        said = [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there{on}"]
-        camera = bpy.context.scene.kinelift_takes[names[0]].camera
+        said = made.sentences(target)
+        camera = bpy.context.scene.kinelift_takes[made.names[0]].camera
         if camera is not None:
             look_through(bpy.context)
             said.append(f"The scene's camera is {camera.name} now, and it renders {' x '.join(map(str, wish.reading.image_size))}")
-        return ". ".join([*said, *made.remarks, *(target.notes if target else ())])
+        return ". ".join(said)
 
 
 class KINELIFT_OT_choose_tracks(bpy.types.Operator):

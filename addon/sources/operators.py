@@ -33,7 +33,7 @@ class KINELIFT_OT_import_motion(FileJobOperator, bpy.types.Operator):
         source = Source(Path(bpy.path.abspath(self.filepath)), self.scale, "" if self.up == "AUTO" else self.up, self.fps)
         names, notes = yield from import_takes(source)
         takes.play(bpy.context)
-        return ". ".join([f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there", *notes])
+        return ". ".join([takes.are_there(names), *notes])
 
     def draw(self, context):
         self.layout.use_property_split = True
