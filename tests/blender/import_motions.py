@@ -75,7 +75,6 @@ for format_name, ending in (("FBX", "fbx"), ("FBX_UNREAL", "fbx"), ("BVH", "bvh"
     path = Path(folder) / f"{format_name}.{ending}"
     assert bpy.ops.kinelift.export(filepath=str(path), format=format_name) == {"FINISHED"}
     assert path.stat().st_size > 1000
-assert bpy.ops.kinelift.export_fbx(filepath=str(Path(folder) / "old.fbx")) == {"FINISHED"}
 assert "*.glb" in refusal(bpy.ops.kinelift.export, filepath=str(Path(folder) / "a.fbx"), format="GLTF")
 assert bpy.ops.kinelift.import_motion(filepath=str(Path(folder) / "BVH.bvh")) == {"FINISHED"}, "our own BVH comes back"
 back = Motion3D.load(scene.kinelift_takes[-1].motion_file)
