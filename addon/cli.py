@@ -130,8 +130,8 @@ def _add_target(parser: argparse.ArgumentParser, required: bool) -> None:
     keys.add_argument("--start", type=int, help="frame of the scene at which the motion begins; the scene's first without it")
     keys.add_argument("--thin", nargs=2, type=float, metavar=("DEGREES", "MM"), help="fewer keys: how far turns and places may be from the motion")
     keys.add_argument("--straight", action="store_true", help="straight lines between fewer keys, not smooth curves")
-    keys.add_argument("--object", default="", help="name of an object that plays the motion's ball; an empty without it")
-    keys.add_argument("--no-holds", action="store_true", help="key the ball in the world also while a hand holds it")
+    keys.add_argument("--object", default="", help="name of an object that plays the motion's ball or box; an empty without it")
+    keys.add_argument("--no-holds", action="store_true", help="key the ball or box in the world also while a hand holds it")
     parser.add_argument("--python", type=Path, help=f"the backend's Python; else {PYTHON_VARIABLE}, else the preferences")
 
 
@@ -197,6 +197,8 @@ def _retarget(arguments: argparse.Namespace) -> None:
     target = _target(arguments)
     stem = arguments.motion.stem
     motions, notes = _run("Reading", read_motions(Source(arguments.motion, arguments.scale), arguments.python))
+    if len(motions) > 1:
+        notes.append(f"{arguments.motion.name} holds {len(motions)} motions, and the first is put on {target.name}")
     found = _run("Retargeting", retargeting.retarget(session.backend(arguments.python), motions[0], target, stem))
     for note in (*notes, found.remark):
         print(f"note: {note}", file=sys.stderr)
