@@ -21,7 +21,7 @@ class KineliftPreferences(bpy.types.AddonPreferences):
         name="Backend",
         description="Which Python runs the models; Blender's own is never changed",
         items=[("MANAGED", "Set Up Here", "A Python of Kinelift's own, with PyTorch, in its user folder"),
-               ("PATH", "My Own Python", "A Python 3.11 or newer that has torch, numpy, scipy, roma and safetensors")],
+               ("PATH", "My Own Python", "A Python 3.11 or newer that has torch, numpy, scipy, roma, safetensors and h5py")],
         update=lambda self, context: session.stop())
     python_path: StringProperty(
         name="Python", description="The Python program, for example /home/me/venv/bin/python", subtype="FILE_PATH",

@@ -34,12 +34,9 @@ COMMANDS = {
 }
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs one command; returns its exit code. A KineliftError becomes one readable line and exit code 1.
-
-    The command's `run` gets its arguments and, as `typed`, the line a person would type for them.
-    """
-    argv = sys.argv[1:] if argv is None else argv
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments of a command, its function `run`, which gets them, and as `typed` the line a person would type for them. Ends the program
+    where they can't be understood."""
     parser = argparse.ArgumentParser(prog="python -m backend", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, description) in COMMANDS.items():
@@ -48,7 +45,12 @@ def main(argv: list[str] | None = None) -> int:
             implementation = importlib.import_module(module)
             implementation.add_arguments(command)
             command.set_defaults(run=implementation.run, typed=f"python -m backend {shlex.join(argv)}")
-    arguments = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; returns its exit code. A KineliftError becomes one readable line and exit code 1."""
+    arguments = parse(sys.argv[1:] if argv is None else argv)
     try:
         return arguments.run(arguments)
     except KineliftError as error:

@@ -23,8 +23,8 @@ LEAST_COVERED = 0.7
 """Of the longest way down from where a limb starts: a foot, a hand or a sleeve is only a small part more."""
 
 HOPELESS = 20.0
-KEPT, KEPT_PAIRS = 10, 4
-"""Limbs kept for one bone and pairs for two, the cheapest."""
+KEPT = 10
+"""Limbs kept for one bone, and pairs for two, the cheapest."""
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def export(armature: bpy.types.Object, path: Path) -> None:
     scene = bpy.context.scene
     scene.kinelift_retarget.target = armature
     scene.kinelift_export.subject = "TARGET"
-    finished(bpy.ops.kinelift.export_fbx(filepath=str(path)))
+    finished(bpy.ops.kinelift.export(filepath=str(path), format="FBX"))
 
 
 def arguments() -> argparse.Namespace:

@@ -16,7 +16,9 @@ import numpy as np
 from mathutils import Matrix
 
 from ...backend.errors import KineliftError
+from ..scene.armatures import quaternions
 from ..scene.keying import continuous, key_channels
+from ..scene.removal import remove_object
 from ..scene.selection import object_mode
 from ..scene.stick import CARRIER, SHORTEST
 
@@ -190,7 +192,7 @@ def _pose_channels(copy: bpy.types.Object, source: bpy.types.Object, sample: _Sa
         reached[name] = base @ _composed(location, turns, sizes)
         pose_bone = copy.pose.bones[name]
         pose_bone.rotation_mode = "QUATERNION"
-        for property, values in (("location", location), ("rotation_quaternion", continuous(_quaternions(turns))), ("scale", sizes)):
+        for property, values in (("location", location), ("rotation_quaternion", continuous(quaternions(turns))), ("scale", sizes)):
             if property != "scale" or (sizes != 1).any():
                 channels |= {(pose_bone.path_from_id(property), axis, name): values[:, axis] for axis in range(values.shape[1])}
     return channels
@@ -208,10 +210,6 @@ def _composed(location: np.ndarray, turns: np.ndarray, sizes: np.ndarray) -> np.
     matrices = np.tile(np.eye(4), (len(location), 1, 1))
     matrices[:, :3, :3], matrices[:, :3, 3] = turns * sizes[:, None, :], location
     return matrices
-
-
-def _quaternions(turns: np.ndarray) -> np.ndarray:
-    return np.array([tuple(Matrix(turn.tolist()).to_quaternion()) for turn in turns])
 
 
 def _key_object(item: bpy.types.Object, places: list[Matrix], channels: dict, first: int, rest_before: bool) -> None:
@@ -275,12 +273,7 @@ def _mesh_copy(source: bpy.types.Object, armature: bpy.types.Object, copy: bpy.t
 
 def _remove(collection: bpy.types.Collection) -> None:
     for item in list(collection.objects):
-        data, action = item.data, item.animation_data.action if item.animation_data is not None else None
-        bpy.data.objects.remove(item)
-        if data is not None and data.users == 0:
-            bpy.data.batch_remove([data])
-        if action is not None and action.users == 0:
-            bpy.data.actions.remove(action)
+        remove_object(item)
     bpy.data.collections.remove(collection)
 
 

@@ -1,7 +1,7 @@
 """Export, in any of the formats."""
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy.props import EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from ..runtime.operator import reports_errors
@@ -11,10 +11,15 @@ from .properties import FORMAT_ITEMS
 from .subjects import chosen_subject
 
 
-class Exporter(ExportHelper):
-    """Mix in before bpy.types.Operator. It has a `format`, and writes what the Export panel says."""
+class KINELIFT_OT_export(ExportHelper, bpy.types.Operator):
+    """Write the chosen take or the target to a file, every frame where it is in the scene"""
 
-    check_existing: BoolProperty(default=True, options={"HIDDEN"})
+    bl_idname = "kinelift.export"
+    bl_label = "Export Motion"
+    bl_options = {"PRESET"}
+
+    format: EnumProperty(name="Format", description="The kind of file", items=FORMAT_ITEMS)
+    filter_glob: StringProperty(default=";".join(sorted({f"*{ending}" for kind in FORMATS.values() for ending in kind.extensions})), options={"HIDDEN"})
 
     @property
     def filename_ext(self):
@@ -31,17 +36,6 @@ class Exporter(ExportHelper):
         self.report({"INFO"}, f"Wrote {path}")
         return {"FINISHED"}
 
-
-class KINELIFT_OT_export(Exporter, bpy.types.Operator):
-    """Write the chosen take or the target to a file, every frame where it is in the scene"""
-
-    bl_idname = "kinelift.export"
-    bl_label = "Export Motion"
-    bl_options = {"PRESET"}
-
-    format: EnumProperty(name="Format", description="The kind of file", items=FORMAT_ITEMS)
-    filter_glob: StringProperty(default=";".join(sorted({f"*{ending}" for kind in FORMATS.values() for ending in kind.extensions})), options={"HIDDEN"})
-
     def draw(self, context):
         layout = self.layout
         layout.prop(self, "format")
@@ -49,22 +43,11 @@ class KINELIFT_OT_export(Exporter, bpy.types.Operator):
         layout.prop(context.scene.kinelift_export, "only_deform")
 
 
-class KINELIFT_OT_export_fbx(Exporter, bpy.types.Operator):
-    """Write the motion to an FBX file, every frame where it is in the scene"""
-
-    bl_idname = "kinelift.export_fbx"
-    bl_label = "Export FBX"
-    bl_options = {"PRESET"}
-
-    format: EnumProperty(name="Format", items=[item for item in FORMAT_ITEMS if item[0].startswith("FBX")])
-    filter_glob: StringProperty(default="*.fbx", options={"HIDDEN"})
-
-
 def draw_menu(self, context):
     self.layout.operator("kinelift.export", text="Motion (Kinelift)")
 
 
-_register, _unregister = bpy.utils.register_classes_factory((KINELIFT_OT_export, KINELIFT_OT_export_fbx))
+_register, _unregister = bpy.utils.register_classes_factory((KINELIFT_OT_export,))
 
 
 def register() -> None:

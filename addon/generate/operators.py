@@ -26,8 +26,7 @@ class KINELIFT_OT_generate(JobOperator, bpy.types.Operator):
         target = scene.kinelift_retarget.read_target()
         made = yield from steps.generate(backend, wish, target)
         takes.play(bpy.context)
-        said = f"{', '.join(made.names)} {'is' if len(made.names) == 1 else 'are'} there{f'; on {target.name}' if target else ''}"
-        return ". ".join([said, *made.remarks])
+        return ". ".join(made.sentences(target))
 
 
 class KINELIFT_OT_new_seed(bpy.types.Operator):

@@ -5,6 +5,7 @@ import bpy
 from ..preferences import draw_set_up
 from ..runtime import session
 from ..runtime.jobs import board
+from ..runtime.location import user_folder
 from ..runtime.panel import SidebarPanel, draw_text, split_properties
 
 
@@ -24,7 +25,7 @@ class KINELIFT_PT_generate(SidebarPanel, bpy.types.Panel):
         pack = settings.chosen_pack
         split_properties(layout)
         if pack is None:
-            draw_text(layout.column(align=True), "There are no model packs. Copy one into the folder of packs.", context)
+            draw_text(layout.column(align=True), f"There are no model packs. Copy one into {user_folder('packs')} and click Refresh.", context)
             layout.operator("kinelift.refresh_packs", icon="FILE_REFRESH")
             return
         column = layout.column()

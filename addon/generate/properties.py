@@ -8,8 +8,11 @@ from ..runtime.packs import PackChoice
 from .steps import Wish
 
 MAX_SEED = 2**31 - 1
+DEVICES = (("auto", "Automatic", "The GPU if there is one"), ("cpu", "CPU", "Works everywhere"), ("cuda", "CUDA", "An NVIDIA GPU"),
+           ("mps", "Metal", "The GPU of a Mac"))
 
-packs = PackChoice(lambda pack: pack.kind != "mvlift")
+packs = PackChoice(lambda pack: not pack.kind.startswith("mvlift"))
+"""Packs that lift, and their line-conditioned networks, make no motion; broken ones of unknown kind say here what is wrong."""
 
 
 def _fit_seconds(self, context) -> None:
@@ -36,10 +39,7 @@ class KineliftGenerate(bpy.types.PropertyGroup):
                ("paper", "Paper", "All steps and views of the published method"),
                ("reference", "Reference", "As the published program does it, for comparisons. Slow")])
     in_place: BoolProperty(name="In Place", description="Keep the figure over the origin")
-    device: EnumProperty(
-        name="Device", description="What the model runs on",
-        items=[("auto", "Automatic", "The GPU if there is one"), ("cpu", "CPU", "Works everywhere"),
-               ("cuda", "CUDA", "An NVIDIA GPU"), ("mps", "Metal", "The GPU of a Mac")])
+    device: EnumProperty(name="Device", description="What the model runs on", items=DEVICES)
 
     @property
     def chosen_pack(self) -> Pack | None:

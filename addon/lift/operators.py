@@ -1,40 +1,27 @@
 """Read 2D poses, from the menu, a drop on the viewport or the panel's field; lift them."""
 
-import re
 from pathlib import Path
 
 import bpy
 from bpy.props import CollectionProperty, StringProperty
 
-from ...backend.errors import KineliftError
 from ..runtime import session
-from ..runtime.jobs import Steps
-from ..runtime.operator import JobOperator
+from ..runtime.operator import FileJobOperator, JobOperator
 from ..scene import takes
 from . import steps
+from .properties import FIELDS
 
 SUFFIXES = (".json", ".csv", ".npz", ".npy", ".h5", ".txt")
-LABELS = {"--fps": "Frame Rate", "--image-size": "Image Size", "--focal": "Focal (px)", "--format": "Format", "--joints": "Joints", "--y-up": "Y Up",
-          "--track": "Tracks", "--skeleton": "Pack"}
-"""Option of the command line -> the field of the panel that says the same."""
 
 
-def in_the_panel(work: Steps) -> Steps:
-    """The same work, whose errors name fields of the panel instead of options of the command line."""
-    try:
-        return (yield from work)
-    except KineliftError as error:
-        remedy = re.sub(r"--[a-z-]+", lambda found: f"'{LABELS[found[0]]}'" if found[0] in LABELS else found[0], error.remedy)
-        raise KineliftError(error.message, remedy, error.place, error.code) from error
-
-
-class KINELIFT_OT_import_poses(JobOperator, bpy.types.Operator):
+class KINELIFT_OT_import_poses(FileJobOperator, bpy.types.Operator):
     """Read a file of 2D poses, or a folder with one file for each frame, so that it can be lifted to 3D"""
 
     bl_idname = "kinelift.import_poses"
     bl_label = "Import 2D Poses"
     bl_options = {"UNDO"}
     job_title = "Reading the poses"
+    fields = FIELDS
 
     filepath: StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE"})
     directory: StringProperty(name="Folder", subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})
@@ -47,27 +34,18 @@ class KINELIFT_OT_import_poses(JobOperator, bpy.types.Operator):
         folder_is_meant = self.directory and (len(self.files) > 1 or not self.filepath)
         return Path(bpy.path.abspath(self.directory if folder_is_meant else self.filepath))
 
-    def invoke(self, context, event):
-        if self.filepath or self.directory:
-            return super().invoke(context, event)
-        self._is_browsing = True
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    def execute(self, context):
-        if getattr(self, "_is_browsing", False):  # the file browser waits for this call, and the window must not wait for the backend
-            bpy.ops.kinelift.import_poses("INVOKE_DEFAULT", filepath=str(self.path))
-            return {"CANCELLED"}
-        return super().execute(context)
+    @property
+    def has_path(self) -> bool:
+        return bool(self.filepath or self.directory)
 
     def steps(self, context):
         reading = context.scene.kinelift_lift.begin(self.path)
         backend = session.backend()
-        found = yield from in_the_panel(steps.read(backend, reading))
+        found = yield from steps.read(backend, reading)
         settings = bpy.context.scene.kinelift_lift
         settings.keep(found)
         if not found["tracks"] and all(settings.image_size):  # the movie beside it told the size that was missing
-            settings.keep((yield from in_the_panel(steps.read(backend, settings.reading(reading.file)))))
+            settings.keep((yield from steps.read(backend, settings.reading(reading.file))))
             settings = bpy.context.scene.kinelift_lift
         count = len(settings.tracks)
         return f"{settings.title}: {count} {'track' if count == 1 else 'tracks'}"
@@ -80,6 +58,7 @@ class KINELIFT_OT_lift(JobOperator, bpy.types.Operator):
     bl_label = "Lift to 3D"
     bl_options = {"UNDO"}
     job_title = "Lifting"
+    fields = FIELDS
 
     @classmethod
     def poll(cls, context):
@@ -93,16 +72,14 @@ class KINELIFT_OT_lift(JobOperator, bpy.types.Operator):
         scene = context.scene
         backend, wish = session.backend(), scene.kinelift_lift.wish()
         target = scene.kinelift_retarget.read_target()
-        made = yield from in_the_panel(steps.lift(backend, wish, target))
-        names = made.names
+        made = yield from steps.lift(backend, wish, target)
         takes.play(bpy.context)
-        on = f", {'and' if len(names) == 1 else names[0]} on {target.name}" if target else ""
-        said = [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there{on}"]
-        camera = bpy.context.scene.kinelift_takes[names[0]].camera
+        said = made.sentences(target)
+        camera = bpy.context.scene.kinelift_takes[made.names[0]].camera
         if camera is not None:
             look_through(bpy.context)
             said.append(f"The scene's camera is {camera.name} now, and it renders {' x '.join(map(str, wish.reading.image_size))}")
-        return ". ".join([*said, *made.remarks, *(target.notes if target else ())])
+        return ". ".join(said)
 
 
 class KINELIFT_OT_choose_tracks(bpy.types.Operator):

@@ -8,8 +8,9 @@ from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatPrope
 
 from ...backend.errors import KineliftError
 from ...backend.packs.catalogue import Pack
-from ..generate.properties import MAX_SEED
+from ..generate.properties import DEVICES, MAX_SEED
 from ..runtime.environment import ROOT
+from ..runtime.operator import in_fields
 from ..runtime.packs import PackChoice
 from ..scene import footage
 from .steps import Reading, Wish
@@ -22,6 +23,10 @@ FORMATS = (
     ("alphapose", "AlphaPose"), ("openpose", "OpenPose"), ("mmpose", "MMPose, ViTPose, Sapiens, rtmlib"), ("coco", "COCO"), ("detectron2", "Detectron2"),
     ("easy_vitpose", "easy_ViTPose"), ("ultralytics", "Ultralytics YOLO"), ("mediapipe", "MediaPipe"), ("deeplabcut", "DeepLabCut, Lightning Pose"),
     ("sleap", "SLEAP"), ("plain", "Plain Arrays"))
+
+FIELDS = {"--fps": "Frame Rate", "--image-size": "Image Size", "--focal": "Focal (px)", "--format": "Format", "--joints": "Joints", "--y-up": "Y Up",
+          "--track": "Tracks", "--skeleton": "Pack"}
+"""Option of the command line -> the field of the panel that says the same."""
 
 packs = PackChoice(lambda pack: pack.kind == "mvlift")
 
@@ -68,7 +73,6 @@ class KineliftTrack(bpy.types.PropertyGroup):
     frames: IntProperty(name="Frames", description="Frames in which anything of it is seen")
     share: FloatProperty(name="Share", description="Share of the file's frames")
     size: FloatProperty(name="Size", description="Mean size in pixels")
-    confidence: FloatProperty(name="Confidence", description="Mean confidence where it is seen")
 
 
 class KineliftSkeleton(bpy.types.PropertyGroup):
@@ -111,10 +115,7 @@ class KineliftLift(bpy.types.PropertyGroup):
     makes_camera: BoolProperty(name="Make Camera", default=True, description="Make the camera that filmed it the scene's, and render in the size of the video")
     plant: BoolProperty(name="Plant Feet", default=True, description="Put standing feet on the floor and keep them in place")
     seed: IntProperty(name="Seed", description="What the picture doesn't tell is drawn anew with each seed", default=0, min=0, max=MAX_SEED)
-    device: EnumProperty(
-        name="Device", description="What the model runs on",
-        items=[("auto", "Automatic", "The GPU if there is one"), ("cpu", "CPU", "Works everywhere"),
-               ("cuda", "CUDA", "An NVIDIA GPU"), ("mps", "Metal", "The GPU of a Mac")])
+    device: EnumProperty(name="Device", description="What the model runs on", items=DEVICES)
 
     @property
     def path(self) -> Path:
@@ -152,13 +153,12 @@ class KineliftLift(bpy.types.PropertyGroup):
         self.tracks.clear()
         for number, facts in enumerate(found["tracks"]):
             track = self.tracks.add()
-            track.name, track.frames, track.share = facts["id"], facts["frames"], facts["share"]
-            track.size, track.confidence = facts["size"], facts["confidence"]
+            track.name, track.frames, track.share, track.size = facts["id"], facts["frames"], facts["share"], facts["size"]
             track.chosen = number == 0
         if chosen & {track.name for track in self.tracks}:
             for track in self.tracks:
                 track.chosen = track.name in chosen
-        for names, collection in ((found["skeletons"], self.skeletons), (found["notes"], self.notes)):
+        for names, collection in ((found["skeletons"], self.skeletons), ([in_fields(note, FIELDS) for note in found["notes"]], self.notes)):
             collection.clear()
             for name in names:
                 collection.add().name = name

@@ -29,6 +29,13 @@ class Delivery:
     names: list[str]
     remarks: tuple[str, ...]
 
+    def sentences(self, target: Target | None) -> list[str]:
+        """What to tell the user, without full stops."""
+        if target is None:
+            return [takes.are_there(self.names)]
+        first = "and" if len(self.names) == 1 else self.names[0]
+        return [f"{takes.are_there(self.names)}, {first} on {target.name}", *self.remarks, *target.notes]
+
 
 def deliver(backend: BackendProcess, making: Steps[list[Path]], add: Add, target: Target | None) -> Steps[Delivery]:
     """The new takes; the first is shown, or is on the target. When only the fit fails, the takes are there all the same and the
@@ -42,10 +49,7 @@ def deliver(backend: BackendProcess, making: Steps[list[Path]], add: Add, target
             failure = error
     scene = bpy.context.scene
     names = [add(scene, motion, number).name for number, motion in enumerate(motions)]
-    first = scene.kinelift_takes[names[0]]
-    scene.kinelift_take_index = scene.kinelift_takes.find(names[0])
-    takes.show_take(scene, first)
-    takes.frame_take(scene, first)
+    first = takes.choose_take(scene, scene.kinelift_takes.find(names[0]))
     if failure is not None:
         raise KineliftError(f"the motion is there as a take, but not on {target.name}: {failure.message}", failure.remedy,
                             failure.place, failure.code)

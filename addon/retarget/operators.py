@@ -53,10 +53,7 @@ class KINELIFT_OT_play_take(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        take = takes.get_take(context.scene, self.index)
-        context.scene.kinelift_take_index = self.index
-        takes.show_take(context.scene, take)
-        takes.frame_take(context.scene, take)
+        takes.choose_take(context.scene, self.index)
         takes.play(context)
         return {"FINISHED"}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from functools import wraps
 
 import bpy
@@ -27,11 +28,18 @@ def reports_errors(execute: Callable) -> Callable:
     return reporting
 
 
+def in_fields(text: str, fields: Mapping[str, str]) -> str:
+    """A text of the backend with `fields`, the names of settings in Blender, in the place of options of the command line."""
+    return re.sub(r"--[a-z-]*[a-z]", lambda found: f"'{fields[found[0]]}'" if found[0] in fields else found[0], text)
+
+
 class JobOperator:
     """Mix in before bpy.types.Operator. A subclass says in `steps(context)` what to do: a generator that keeps names,
-    never Blender's data, across its yields, since the user may undo or delete meanwhile."""
+    never Blender's data, across its yields, since the user may undo or delete meanwhile. `fields`: option of the command line that an
+    error may name -> what the same setting is called in Blender."""
 
     job_title = ""
+    fields = {}
 
     @classmethod
     def poll(cls, context):
@@ -46,7 +54,7 @@ class JobOperator:
 
     @reports_errors
     def execute(self, context):
-        job = board.begin(Job(self.job_title, self.steps(context)))
+        job = board.begin(Job(self.job_title, self._work(context)))
         try:
             self.report({"INFO"}, run_to_end(job))
             return {"FINISHED"}
@@ -59,7 +67,7 @@ class JobOperator:
         if bpy.app.background:
             return self.execute(context)
         try:
-            self._job = board.begin(Job(self.job_title, self.steps(context)))
+            self._job = board.begin(Job(self.job_title, self._work(context)))
         except KineliftError as error:
             self.report({"ERROR"}, f"{error}")
             return {"CANCELLED"}
@@ -69,6 +77,12 @@ class JobOperator:
             context.window_manager.modal_handler_add(self)
         redraw_panels(context)
         return {"RUNNING_MODAL"}
+
+    def _work(self, context: bpy.types.Context) -> Steps[str]:
+        try:
+            return (yield from self.steps(context))
+        except KineliftError as error:
+            raise KineliftError(error.message, in_fields(error.remedy, self.fields), error.place, error.code) from error
 
     def modal(self, context, event):
         if event.type != "TIMER":
@@ -96,6 +110,26 @@ class JobOperator:
         self._job.abandon()
         if board.job is self._job:
             board.end()
+
+
+class FileJobOperator(JobOperator):
+    """Mix in as `JobOperator`, with a `filepath`: without one the file browser asks for it first."""
+
+    @property
+    def has_path(self) -> bool:
+        """Whether it is known what to read."""
+        return bool(self.filepath)
+
+    def invoke(self, context, event):
+        if self.has_path:
+            return super().invoke(context, event)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        if self.options.is_invoke and not bpy.app.background:  # out of the file browser: the window must not wait for the backend
+            return super().invoke(context, None)
+        return super().execute(context)
 
 
 def main_window(context: bpy.types.Context) -> bpy.types.Window:

@@ -24,7 +24,7 @@ CURVES_TAG = "kinelift_curves"
 that Blender has for generated ones, which a key loses when the user keys over it: then it is the user's."""
 
 MADE_TAG = "kinelift_made"
-"""Custom property of an Action that was made for a motion: it goes when nothing is left in it."""
+"""Custom property of an Action that was made for a motion: it goes when nothing is left in it. And of the objects of a take: they go with it."""
 
 
 BEFORE_TAG = "kinelift_before"

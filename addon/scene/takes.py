@@ -12,6 +12,8 @@ from ...backend.motion.motion3d import Motion3D
 from .cameras import rescale
 from .empties import key_object, radius_of, rigid_part
 from .keying import scene_fps
+from .layers import MADE_TAG
+from .removal import remove_object
 from .stick import make_stick
 
 
@@ -40,6 +42,8 @@ def add_take(scene: bpy.types.Scene, motion_file: Path | str, pack: str = "", se
     for number, object_name in enumerate(motion.object_names):
         key_object(f"{name} {object_name}", motion.object_positions[:, number], motion.fps, scene.frame_start + delay,
                    radius_of(object_name), collection, *rigid_part(number, motion.object_rotations, motion.object_sizes))
+    for item in collection.objects:
+        item[MADE_TAG] = True
     take = scene.kinelift_takes.add()
     take.name, take.motion_file, take.pack, take.seed = name, str(motion_file), pack, seed
     take.collection, take.stick = collection, stick
@@ -53,6 +57,11 @@ def _names(base: str) -> Iterator[str]:
     yield base
     for number in count(2):
         yield f"{base} ({number})"
+
+
+def are_there(names: list[str]) -> str:
+    """A sentence without a full stop on new takes."""
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there"
 
 
 def delay_of(motion: Motion3D, scene: bpy.types.Scene) -> int:
@@ -72,6 +81,15 @@ def get_take(scene: bpy.types.Scene, index: int) -> KineliftTake:
     if not 0 <= index < len(scene.kinelift_takes):
         raise KineliftError(f"there is no take {index}", "Generate or import a motion first", scene.name, "no-take")
     return scene.kinelift_takes[index]
+
+
+def choose_take(scene: bpy.types.Scene, index: int) -> KineliftTake:
+    """Makes the take at an index the chosen one, shows it, and makes its length the preview range. Raises KineliftError when there is none."""
+    take = get_take(scene, index)
+    scene.kinelift_take_index = index
+    show_take(scene, take)
+    frame_take(scene, take)
+    return take
 
 
 def show_take(scene: bpy.types.Scene, shown: KineliftTake | None) -> None:
@@ -108,24 +126,17 @@ def play(context: bpy.types.Context) -> None:
 
 
 def remove_take(scene: bpy.types.Scene, index: int) -> None:
-    """Removes a take with its armature and objects. Its motion file and what it was applied to stay."""
+    """Removes a take with its armature and objects. Its motion file, what it was applied to and what else was put into its collection stay."""
     take = get_take(scene, index)
     if take.collection is not None:
         for item in list(take.collection.objects):
-            _remove_object(item)
+            if MADE_TAG in item:
+                remove_object(item)
+            elif len(item.users_collection) == 1:
+                scene.collection.objects.link(item)
         bpy.data.collections.remove(take.collection)
     scene.kinelift_takes.remove(index)
     scene.kinelift_take_index = min(scene.kinelift_take_index, len(scene.kinelift_takes) - 1)
-
-
-def _remove_object(item: bpy.types.Object) -> None:
-    action = item.animation_data.action if item.animation_data is not None else None
-    data = item.data
-    bpy.data.objects.remove(item)
-    if data is not None and data.users == 0:
-        bpy.data.armatures.remove(data)
-    if action is not None and action.users == 0:
-        bpy.data.actions.remove(action)
 
 
 def register() -> None:

@@ -4,44 +4,36 @@ from pathlib import Path
 
 import bpy
 from bpy.props import EnumProperty, FloatProperty, StringProperty
-from bpy_extras.io_utils import ImportHelper
 
-from ..runtime.operator import JobOperator
+from ..runtime.operator import FileJobOperator
 from ..scene import takes
 from .steps import ENDINGS, Source, import_takes
 
 
-class KINELIFT_OT_import_motion(JobOperator, ImportHelper, bpy.types.Operator):
+class KINELIFT_OT_import_motion(FileJobOperator, bpy.types.Operator):
     """Read a BVH file, a motion file or the results of the MAS program as takes, which play at once and can be applied to any armature"""
 
     bl_idname = "kinelift.import_motion"
     bl_label = "Import Motion"
-    bl_options = {"UNDO", "PRESET"}
+    bl_options = {"UNDO"}
     job_title = "Importing"
+    fields = {"--scale": "Scale", "--up": "Up", "--fps": "Frame Rate"}
 
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: StringProperty(default=";".join(f"*{ending}" for ending in ENDINGS), options={"HIDDEN"})
     scale: FloatProperty(name="Scale", description="Metres of one unit of the file; 0 guesses it from the length of the legs", default=0.0, min=0.0,
-                         soft_max=1.0, precision=4)
+                         soft_max=1.0, precision=4, options={"SKIP_SAVE"})
     up: EnumProperty(name="Up", description="The axis of the file that points up",
-                     items=[("AUTO", "Automatic", "The axis along which the body stands"), ("x", "X", ""), ("y", "Y", ""), ("z", "Z", "")])
-    fps: FloatProperty(name="Frame Rate", description="Frames a second of the motion; 0 is the file's own", default=0.0, min=0.0, soft_max=240.0)
-
-    def invoke(self, context, event):
-        if self.filepath:
-            return JobOperator.invoke(self, context, event)
-        return ImportHelper.invoke(self, context, event)
-
-    def execute(self, context):
-        if self.options.is_invoke and not bpy.app.background:  # out of the file browser: a bar shows how far it is
-            return JobOperator.invoke(self, context, None)
-        return JobOperator.execute(self, context)
+                     items=[("AUTO", "Automatic", "The axis along which the body stands"), ("x", "X", ""), ("y", "Y", ""), ("z", "Z", "")],
+                     options={"SKIP_SAVE"})
+    fps: FloatProperty(name="Frame Rate", description="Frames a second of the motion; 0 is the file's own", default=0.0, min=0.0, soft_max=240.0,
+                       options={"SKIP_SAVE"})
 
     def steps(self, context):
         source = Source(Path(bpy.path.abspath(self.filepath)), self.scale, "" if self.up == "AUTO" else self.up, self.fps)
         names, notes = yield from import_takes(source)
         takes.play(bpy.context)
-        return ". ".join([f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} there", *notes])
+        return ". ".join([takes.are_there(names), *notes])
 
     def draw(self, context):
         self.layout.use_property_split = True

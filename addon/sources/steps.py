@@ -44,6 +44,9 @@ def read_motions(source: Source, python: Path | None = None) -> Steps[tuple[list
     if file.suffix.lower() == ".npz":
         _refuse_poses(file)
         Motion3D.load(file)
+        unused = [name for name in ("scale", "up", "fps", "preset") if getattr(source, name)]
+        if unused:
+            raise KineliftError(f".npz files leave no choice of {', '.join(unused)}", f"Leave out --{', --'.join(unused)}", str(file), "bad-setting")
         path = new_job_folder("import") / "motion.npz"
         with whole_file(path) as temporary:
             shutil.copyfile(file, temporary)
@@ -58,13 +61,10 @@ def _refuse_poses(file: Path) -> None:
         raise KineliftError("this file holds 2D poses, not a motion", "Lift it to 3D first", str(file), "bad-motion")
 
 
-def import_takes(source: Source, python: Path | None = None) -> Steps[tuple[list[str], list[str]]]:
+def import_takes(source: Source) -> Steps[tuple[list[str], list[str]]]:
     """The names of the new takes, the first of which is shown, and the notes."""
-    motions, notes = yield from read_motions(source, python)
+    motions, notes = yield from read_motions(source)
     scene = bpy.context.scene
     names = [takes.add_take(scene, motion, title=source.file.stem).name for motion in motions]
-    first = scene.kinelift_takes[names[0]]
-    scene.kinelift_take_index = scene.kinelift_takes.find(names[0])
-    takes.show_take(scene, first)
-    takes.frame_take(scene, first)
+    takes.choose_take(scene, scene.kinelift_takes.find(names[0]))
     return names, notes

@@ -1,4 +1,4 @@
-"""The motion denoiser: the transformer encoder of MDM as MAS uses it (Tevet et al. 2023; MAS code facts 3)."""
+"""The motion denoiser: the transformer encoder of MDM as MAS uses it (Tevet et al. 2023; settings of the MAS paper's program)."""
 
 from __future__ import annotations
 

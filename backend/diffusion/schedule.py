@@ -1,4 +1,4 @@
-"""The noise schedule and the Gaussian posterior (MAS code facts 4; Ho et al. 2020, eq. 6-7)."""
+"""The noise schedule and the Gaussian posterior (Ho et al. 2020, eq. 6-7), as in the MAS paper's program."""
 
 from __future__ import annotations
 

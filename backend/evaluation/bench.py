@@ -4,7 +4,6 @@ setting is worth."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import asdict, dataclass, replace
@@ -18,12 +17,12 @@ from backend.errors import KineliftError
 from backend.evaluation import bench_retarget
 from backend.evaluation.evaluate import Evaluation, EvaluationSettings
 from backend.evaluation.lifting import bench as lifting
+from backend.evaluation.output import add_kinds, add_output_arguments, write_output
 from backend.evaluation.progress import print_progress
 from backend.evaluation.subjects import Subject
 from backend.evaluation.tables import markdown_table, with_interval
 from backend.mas.sampler import MODES, SamplerSettings, sample
 from backend.mas.stopwatch import Stopwatch
-from backend.motion.files import write_bytes
 from backend.packs.model import MasModel, find_pack, load_model
 
 CALLS, VIEWS = (10, 20, 50), (3, 5)
@@ -166,13 +165,8 @@ This page is one run of
 
 
 def add_arguments(parser) -> None:
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
-    for kind, text, add, run_kind in (("mas", "packs that generate", add_mas_arguments, run_mas),
-                                      ("lift", "packs that lift", lifting.add_arguments, lifting.run),
-                                      ("retarget", "how good motions sit on rigs", bench_retarget.add_arguments, bench_retarget.run)):
-        one = kinds.add_parser(kind, help=text)
-        add(one)
-        one.set_defaults(run_kind=run_kind)
+    add_kinds(parser, ("mas", "packs that generate", add_mas_arguments, run_mas), ("lift", "packs that lift", lifting.add_arguments, lifting.run),
+              ("retarget", "how good motions sit on rigs", bench_retarget.add_arguments, bench_retarget.run))
 
 
 def add_mas_arguments(parser) -> None:
@@ -187,9 +181,8 @@ def add_mas_arguments(parser) -> None:
     parser.add_argument("--fid-sets", type=int, default=1, metavar="K", help="measure FIDs K times, each time with new motions")
     parser.add_argument("--data", type=Path, help="the folder of 2D motions, made by `project`")
     parser.add_argument("--evaluator", type=Path, help="the folder that holds the evaluator; the pack's without it")
-    parser.add_argument("--write", type=Path, help="write a Markdown page")
     parser.add_argument("--plot", type=Path, help="write a picture (.png)")
-    parser.add_argument("--json", type=Path, help="write the measurements as JSON")
+    add_output_arguments(parser, "measurements")
 
 
 def chosen(names, beginnings: list[str] | None) -> list[str]:
@@ -225,11 +218,8 @@ def run_mas(arguments) -> int:
         evaluation = Evaluation(model, arguments.data, folder, settings, print_progress)
         measure_fids([one for one in measurements if one.name in chosen(names, arguments.fid_only)], evaluation)
     print(f"\n{bench_table(measurements)}\n")
-    if arguments.write:
-        print(write_bytes(arguments.write, bench_page(model, measurements, arguments).encode()))
+    write_output(arguments, lambda: bench_page(model, measurements, arguments), [asdict(one) for one in measurements])
     if arguments.plot:
         plot(measurements, arguments.plot)
         print(arguments.plot)
-    if arguments.json:
-        print(write_bytes(arguments.json, (json.dumps([asdict(one) for one in measurements], indent=2) + "\n").encode()))
     return 0

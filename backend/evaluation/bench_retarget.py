@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from backend.errors import KineliftError
+from backend.evaluation.output import add_output_arguments, write_output
 from backend.evaluation.retargeting import flips, jerk, joint_error, penetration, wrong_way_frames
 from backend.evaluation.tables import markdown_table
 from backend.fitting import human
@@ -24,7 +24,6 @@ from backend.fitting.limits import Hinge
 from backend.fitting.quadruped import ends as animal_ends
 from backend.fitting.quadruped import rest as animal_rest
 from backend.mas.generate import GenerateSettings, generate
-from backend.motion.files import write_bytes
 from backend.motion.motion3d import Motion3D
 from backend.motion.roles import by_role
 from backend.training.domain import Clip, Domain
@@ -204,8 +203,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--only", nargs="+", metavar="RIG", help="rigs whose file's name begins so")
     parser.add_argument("--most", type=int, metavar="N", help="at most about N clips a domain, spread over all; all without it")
     parser.add_argument("--contacts", choices=MODES, default="auto", help="how feet are kept on the floor")
-    parser.add_argument("--write", type=Path, help="write a Markdown page")
-    parser.add_argument("--json", type=Path, help="write the measurements as JSON")
+    add_output_arguments(parser, "measurements")
 
 
 def run(arguments) -> int:
@@ -220,8 +218,5 @@ def run(arguments) -> int:
             measurements += [measure(path, f"{name}/{clip}", motion, arguments.contacts) for clip, motion in motions]
             print(f"{path.stem}: {name}", flush=True)
     print(f"\n{table(measurements)}\n")
-    if arguments.write:
-        print(write_bytes(arguments.write, page(measurements, arguments).encode()))
-    if arguments.json:
-        print(write_bytes(arguments.json, (json.dumps([asdict(one) for one in measurements], indent=2) + "\n").encode()))
+    write_output(arguments, lambda: page(measurements, arguments), [asdict(one) for one in measurements])
     return 0

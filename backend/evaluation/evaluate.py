@@ -1,14 +1,13 @@
 """`evaluate`: the papers' tables. `evaluate lift` and `evaluate footage` are in `backend.evaluation.lifting`. Here is `evaluate mas`: Tables 2 and 3 of the MAS
 paper for a pack and its test motions, and how plausible the 3D motions are.
 
-Protocol (MAS code facts 8.2): features are the evaluator's latent means of 2D motions; a 3D motion is filmed once, from a random side for
+Protocol, that of the paper's program: features are the evaluator's latent means of 2D motions; a 3D motion is filmed once, from a random side for
 Table 3, and for Table 2, which compares with lifters, from the sides they did not see as well; lengths are those of test motions. What
 is compared, and what differs from the paper, stands on the page that `--write` makes.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +24,13 @@ from backend.evaluation.lifted import LiftedMotions, load_lifted
 from backend.evaluation.lifting import evaluate as lifting
 from backend.evaluation.lifting import footage
 from backend.evaluation.metrics import all_metrics, with_intervals
+from backend.evaluation.output import add_kinds, add_output_arguments, named_folders, update_card, write_output
 from backend.evaluation.page import evaluation_page, plausibility_table, scores_table, sides_table
 from backend.evaluation.progress import print_progress
 from backend.evaluation.subjects import SIDES, TABLE_3, Subject, draw, film, generate, subjects
 from backend.mas.generate import to_motion
 from backend.mas.sampler import Report
-from backend.motion.files import write_bytes
 from backend.motion.motion2d import Motion2DSet
-from backend.packs.catalogue import CARD
 from backend.packs.model import MasModel, find_pack, load_model
 from backend.training.domain import Domain
 
@@ -196,10 +194,8 @@ def training_steps(training: dict) -> int | None:
 
 
 def add_arguments(parser) -> None:
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
-    add_mas_arguments(kinds.add_parser("mas", help="packs that generate"))
-    lifting.add_arguments(kinds.add_parser("lift", help="packs that lift"))
-    footage.add_arguments(kinds.add_parser("footage", help="packs that lift, on real footage of several cameras"))
+    add_kinds(parser, ("mas", "packs that generate", add_mas_arguments, run_mas), ("lift", "packs that lift", lifting.add_arguments, lifting.run),
+              ("footage", "packs that lift, on real footage of several cameras", footage.add_arguments, footage.run))
 
 
 def add_mas_arguments(parser) -> None:
@@ -219,8 +215,7 @@ def add_mas_arguments(parser) -> None:
     parser.add_argument("--evaluator", type=Path, help="the folder that holds or gets the evaluator; the pack's without it")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", type=Path, help="write the tables as a Markdown page")
-    parser.add_argument("--json", type=Path, help="write the scores as JSON")
+    add_output_arguments(parser, "scores")
     parser.add_argument("--update-card", action="store_true", help="put the scores into the pack's card")
 
 
@@ -232,26 +227,13 @@ def check_settings(arguments) -> None:
         raise KineliftError("recorded clips need a domain that reads them", "Give --clips and --domain together", code="bad-setting")
 
 
-def lifted_folders(given: Sequence[str]) -> dict[str, Path]:
-    """Folders by name, from NAME=FOLDER. Raises KineliftError for another form and for a name that is taken."""
-    found: dict[str, Path] = {}
-    for one in given:
-        name, _, folder = one.partition("=")
-        if not name or not folder:
-            raise KineliftError(f"--lifted {one} names no row and folder", "Write it as NAME=FOLDER", code="bad-setting")
-        if name in (*found, GROUND_TRUTH, *subjects(), *ELEPOSE_ROWS):
-            raise KineliftError(f"there is already a row {name!r}", "Give the lifted motions another name", code="bad-setting")
-        found[name] = Path(folder)
-    return found
-
-
 def run(arguments) -> int:
-    return {"mas": run_mas, "lift": lifting.run, "footage": footage.run}[arguments.kind](arguments)
+    return arguments.run_kind(arguments)
 
 
 def run_mas(arguments) -> int:
     check_settings(arguments)
-    folders = lifted_folders(arguments.lifted)
+    folders = named_folders("--lifted", arguments.lifted, (GROUND_TRUTH, *subjects(), *ELEPOSE_ROWS))
     folder = find_pack(arguments.pack)
     model = load_model(arguments.pack, arguments.device)
     settings = EvaluationSettings(arguments.samples, arguments.iterations, arguments.fresh, arguments.seed)
@@ -289,12 +271,7 @@ def run_mas(arguments) -> int:
         print(f"{sides}\n")
     if measured:
         print(f"{plausibility_table(measured)}\n")
-    if arguments.write:
-        print(write_bytes(arguments.write, evaluation_page(model.card, scores, arguments.typed).encode()))
-    if arguments.json:
-        print(write_bytes(arguments.json, (json.dumps(scores, indent=2) + "\n").encode()))
+    write_output(arguments, lambda: evaluation_page(model.card, scores, arguments.typed), scores)
     if arguments.update_card:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        card["scores"] = scores
-        print(write_bytes(folder / CARD, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()))
+        update_card(folder, scores)
     return 0

@@ -1,4 +1,4 @@
-"""The evaluator: a motion autoencoder whose latent means are the features that the metrics compare (MAS code facts 8.1).
+"""The evaluator: a motion autoencoder whose latent means are the features that the metrics compare.
 
 The layers are those of the MAS program's evaluator, so its weights load. Ours is smaller and reads several frames a token, which trains
 in minutes on one core.

@@ -1,5 +1,4 @@
-"""How alike two sets of motion features are: FID, diversity, precision and recall, as the MAS paper's tables measure them
-(MAS code facts 8.2)."""
+"""How alike two sets of motion features are: FID, diversity, precision and recall, as the MAS paper's tables measure them."""
 
 from __future__ import annotations
 

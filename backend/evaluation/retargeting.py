@@ -31,12 +31,9 @@ def turn_speeds(turns: np.ndarray, fps: float) -> np.ndarray:
     return np.degrees(Rotation.from_matrix(steps.reshape(-1, 3, 3)).magnitude()).reshape(steps.shape[:2]) * fps / 30
 
 
-def flips(turns: np.ndarray, fps: float, source: np.ndarray | None = None) -> int:
-    """How often a bone jumps; `source` [T,N,3,3] are the turns of a motion of the same bones: what jumps there too is no flip."""
-    jumps = turn_speeds(turns, fps) > FLIP
-    if source is not None:
-        jumps &= turn_speeds(source, fps) <= FLIP
-    return int(jumps.sum())
+def flips(turns: np.ndarray, fps: float) -> int:
+    """How often a bone jumps; turns as in `turn_speeds`."""
+    return int((turn_speeds(turns, fps) > FLIP).sum())
 
 
 def penetration(points: np.ndarray, floor: float = 0.0) -> float:

@@ -1,4 +1,4 @@
-"""The cameras of MAS: on a ring around the character, looking at the origin (reference: MAS section 3.2, code facts 6)."""
+"""The cameras of MAS: on a ring around the character, looking at the origin (MAS section 3.2)."""
 
 from __future__ import annotations
 

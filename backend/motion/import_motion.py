@@ -22,6 +22,9 @@ from rigs import load_skeleton
 FARTHEST = 1e5
 """Metres from the origin beyond which a scale can't be right."""
 
+CHOICES = {".bvh": ("scale", "up", "fps", "preset"), ".npy": ("scale", "fps", "data"), ".npz": ()}
+"""What each kind of file leaves the user to say."""
+
 
 @dataclass(frozen=True)
 class ImportSettings:
@@ -67,6 +70,9 @@ def read_motions(settings: ImportSettings) -> list[Imported]:
         _refuse(f"files {path.suffix or 'without an ending'} hold no motion that can be read", f"Choose one of: {', '.join(readers)}", path, "bad-motion")
     if not path.is_file():
         _refuse("there is no such file", "Check the path", path, "missing-file")
+    unused = [name for name in ("scale", "up", "fps", "preset", "data") if getattr(settings, name) and name not in CHOICES[path.suffix.lower()]]
+    if unused:
+        _refuse(f"{path.suffix} files leave no choice of {', '.join(unused)}", f"Leave out --{', --'.join(unused)}", path, "bad-setting")
     return readers[path.suffix.lower()](path, settings)
 
 

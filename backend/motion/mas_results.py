@@ -1,4 +1,4 @@
-"""results.npy of the MAS paper's program (MAS code facts 7.4): a pickled table, read without running anything of it."""
+"""results.npy of the MAS paper's program: a pickled table, read without running anything of it."""
 
 from __future__ import annotations
 

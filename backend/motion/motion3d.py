@@ -103,6 +103,10 @@ class Motion3D:
         if self.camera is not None and not (self.camera.K.shape == self.camera.R.shape == (3, 3) and self.camera.t.shape == (3,) and all(
                 np.isfinite(part).all() for part in (self.camera.K, self.camera.R, self.camera.t))):
             bad("the camera is not made of numbers K [3,3], R [3,3] and t [3]", "Write all three")
+        if not isinstance(self.provenance, dict):
+            bad("'provenance' is no table", "Write a JSON object, such as {}")
+        if not isinstance(self.provenance.get("first_frame", 0), int):
+            bad(f"'first_frame' of 'provenance' is {self.provenance['first_frame']!r}", "Write a whole number, or leave it out")
         if self.rotations is not None and self.rotations.shape != (self.frames, joints, 4):
             bad(f"'rotations' has shape {list(self.rotations.shape)}", f"Write it as [{self.frames}, {joints}, 4]")
 
@@ -163,7 +167,11 @@ def _read_roles(arrays: dict[str, np.ndarray]) -> dict[str, str]:
 
 
 def _read_camera(arrays: dict[str, np.ndarray]) -> Camera | None:
-    if not {"camera_K", "camera_R", "camera_t", "image_size"} <= arrays.keys():
+    parts = ("camera_K", "camera_R", "camera_t", "image_size")
+    missing = [name for name in parts if name not in arrays]
+    if len(missing) == len(parts):
         return None
+    if missing:
+        raise KineliftError(f"the camera lacks {', '.join(missing)}", "Write all of it, or none", "motion", "bad-motion")
     width, height = arrays["image_size"]
     return Camera(*(arrays[f"camera_{part}"].astype(np.float64) for part in "KRt"), (int(width), int(height)))

@@ -1,4 +1,4 @@
-"""`import-mas`: a pack from a checkpoint of the MAS paper's own program (MAS code facts 1, 3, 8.1).
+"""`import-mas`: a pack from a checkpoint of the MAS paper's own program.
 
 A checkpoint is a pickle. It is read with torch's `weights_only`, which refuses everything but tensors and plain values, so no code
 of the file runs. Keypoints are put into the order of our skeleton, which lists parents first.

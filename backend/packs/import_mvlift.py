@@ -1,4 +1,4 @@
-"""`import-mvlift`: makes a pack from official MVLift checkpoints (code facts 4.4 and 4.5). Runs no code of the files.
+"""`import-mvlift`: makes a pack from official MVLift checkpoints. Runs no code of the files.
 
 Of a checkpoint the moving average counts, which the program itself samples with. Its multi-view network is trained with one cross-view
 layer that all blocks share, though four stand in the file: the first is taken. The networks see keypoints in a picture of 1920 x 1080 with a focal

@@ -95,7 +95,7 @@ def load_model(name_or_folder: str, device: str = "auto") -> MasModel:
 
 
 def save_pack(folder: Path, card: dict, state: dict[str, torch.Tensor], mean: torch.Tensor, std: torch.Tensor) -> Path:
-    """Writes card.json and weights.safetensors (float16 halves the download; sampling runs in float32)."""
+    """Writes card.json and weights.safetensors (float16 halves the download; it is read as float32)."""
     tensors = {key: value.detach().half().cpu().contiguous() for key, value in state.items()}
     tensors |= {"normalise.mean": mean.float().cpu().contiguous(), "normalise.std": std.float().cpu().contiguous()}
     write_bytes(folder / WEIGHTS, save(tensors))

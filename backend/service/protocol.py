@@ -211,14 +211,13 @@ class PosesParams(Params):
 
 @dataclass(frozen=True, kw_only=True)
 class LiftParams(Params):
-    """Lifts the 2D pose file `poses`; `height` in metres, `focal` in pixels, 0 where unknown; results go to `job_dir`."""
+    """Lifts the 2D pose file `poses`; `height` of the subject in metres, 0 for the pack's usual one; results go to `job_dir`."""
 
     METHOD = LIFT
     job_dir: str
     pack: str
     poses: str
     height: float = 0.0
-    focal: float = 0.0
     seed: int = 0
     plant: bool = True
     device: str = "auto"

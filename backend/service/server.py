@@ -56,8 +56,7 @@ def _claim_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
 class Server:
     """One client, one line, one job at a time."""
 
-    def __init__(self, stdin: IO[bytes], stdout: IO[bytes], handlers: dict[str, Handler] | None = None):
-        self.handlers = HANDLERS if handlers is None else handlers
+    def __init__(self, stdin: IO[bytes], stdout: IO[bytes]):
         self._stdin, self._stdout = stdin, stdout
         self._write_lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Request] = queue.SimpleQueue()
@@ -91,10 +90,10 @@ class Server:
                 self._send(Response(message.id, self._cancel(protocol.CancelParams.read(message.params).id)))
             elif message.method == protocol.SHUTDOWN:
                 self._jobs.put(message)
-            elif message.method in self.handlers:
+            elif message.method in HANDLERS:
                 self._accept(message)
             else:
-                known = ", ".join([*self.handlers, protocol.CANCEL, protocol.SHUTDOWN])
+                known = ", ".join([*HANDLERS, protocol.CANCEL, protocol.SHUTDOWN])
                 self._send(Failure(message.id, ErrorBody(protocol.METHOD_NOT_FOUND, f"There is no method {message.method!r}",
                                                          "unknown-method", f"Use one of these: {known}")))
         except ProtocolError as error:
@@ -121,7 +120,7 @@ class Server:
         report = Progress(request.id, self._send, lambda: self._stop[request.id])
         try:
             report.check()
-            result = self.handlers[request.method](request.params, report)
+            result = HANDLERS[request.method](request.params, report)
             report.check()
             answer: protocol.Message = Response(request.id, result)
             protocol.encode(answer)

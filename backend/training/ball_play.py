@@ -19,6 +19,7 @@ FLIGHT_SECONDS = (0.35, 1.1)
 ROLL_SECONDS = (0.8, 1.3)
 ATTEMPTS = 24  # ways to send the ball off that are compared at the end of a hold
 HIGHEST = 3.5  # metres a throw may reach
+PLAYERS = tuple(f"{part}.{side}" for side in "LR" for part in ("shoulder", "elbow", "wrist"))  # joint roles without which nobody holds a ball
 CLEARANCE = RADIUS + 0.03  # metres between a flying ball and the body's joints
 FLAT = 0.6  # |z| of a bone's direction up to which a ball rolls along it and does not fall
 

@@ -21,6 +21,8 @@ STOP_SECONDS, GRIP_SECONDS, REACH_SECONDS, RAISE_SECONDS = 0.5, (0.1, 0.3), (0.6
 BEFORE_SECONDS = (0.3, 1.0)  # that are seen before something is picked up, or after it was put down
 DEEPEST = 1.2  # of the crouch that `Crouch` describes
 SIDES = ("L", "R")
+HANDLERS = tuple(f"{part}.{side}" for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist") for side in SIDES)
+"""Joint roles without which nobody holds a box."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,7 @@ class _Body:
 
     def __init__(self, skeleton: Skeleton):
         roles = {role: skeleton.joints.index(name) for name, role in skeleton.roles.items()}
-        needed = [f"{part}.{side}" for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist") for side in SIDES]
-        if missing := [role for role in needed if role not in roles]:
+        if missing := [role for role in HANDLERS if role not in roles]:
             raise ValueError(f"the skeleton {skeleton.name!r} has no joint with the role {missing[0]!r}, so nobody can hold a box")
         self.hips, self.knees, self.ankles, self.shoulders, self.elbows, self.wrists = (
             [roles[f"{part}.{side}"] for side in SIDES] for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"))

@@ -12,6 +12,8 @@ from scipy.signal import resample_poly
 from scipy.spatial.transform import Rotation
 
 from backend.errors import KineliftError
+from backend.training.ball_play import PLAYERS
+from backend.training.box_handling import HANDLERS
 from backend.training.domain_file import (
     FILMED,
     NEEDED,
@@ -181,7 +183,11 @@ def _check_sources(file: DomainFile, skeleton: Skeleton, widenings: dict[str, Wi
         if "widen" in source and source["widen"] not in widenings:
             raise file.mistake(f"source {index + 1} is widened by {source['widen']!r}, which is not there", f"Add [widening.{source['widen']}]",
                                "sources", index, "widen")
-        for kind, found in (("ball", len(skeleton.things) - len(skeleton.rigid)), ("box", len(skeleton.rigid))):
+        for kind, found, roles in (("ball", len(skeleton.things) - len(skeleton.rigid), PLAYERS), ("box", len(skeleton.rigid), HANDLERS)):
+            missing = [role for role in roles if role not in skeleton.roles.values()]
+            if source.get(kind) and found == 1 and missing:
+                raise file.mistake(f"source {index + 1} asks for a {kind}, and the skeleton {skeleton.name!r} has no {', '.join(missing)} to hold it",
+                                   f"Leave '{kind}' out, or give joints these roles", "sources", index, kind)
             if source.get(kind) and found != 1:
                 raise file.mistake(f"source {index + 1} asks for a {kind}, and the skeleton {skeleton.name!r} has {found or 'none'}",
                                    f"Name a skeleton with one {kind}", "sources", index, kind)

@@ -1,4 +1,4 @@
-"""Training a 2D diffusion model on a set of 2D motions (MAS section 3.1; code facts 5)."""
+"""Training a 2D diffusion model on a set of 2D motions (MAS section 3.1)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Runs inside a Blender window: a pose file is chosen in the file browser of File > Import, another is dropped on the viewport. Writes "read" and
-ends when both were read.
+"""Runs inside a Blender window: a pose file is chosen in the file browser of File > Import, another is dropped on the viewport, and so are motions.
+Writes "read" and ends when all were read.
 
-Arguments after '--': the file to write, the pose file to choose, the folder of a pose file for each frame to drop.
+Arguments after '--': the file to write, the pose file to choose, the folder of a pose file for each frame to drop, a BVH file to choose and to drop.
 """
 
 import os
@@ -12,7 +12,11 @@ from pathlib import Path
 
 import bpy
 
-said, chosen, folder = map(Path, sys.argv[sys.argv.index("--") + 1:])
+said, chosen, folder, motion = map(Path, sys.argv[sys.argv.index("--") + 1:])
+
+
+def board():
+    return sys.modules["bl_ext.user_default.kinelift.addon.runtime.jobs"].board
 
 
 def area_of(kind):
@@ -23,32 +27,52 @@ def area_of(kind):
     return None
 
 
-def steps():
-    """Each yield lets Blender do what was asked for; False waits for more."""
-    settings = bpy.context.scene.kinelift_lift
-    functions = bpy.types.TOPBAR_MT_file_import._dyn_ui_initialize()
-    assert any(function.__module__.endswith("lift.operators") for function in functions), "not in File > Import"
+def choose(operator, path):
+    """Calls an operator that opens the file browser, and clicks on a file there."""
     with bpy.context.temp_override(**area_of("VIEW_3D")):
-        bpy.ops.kinelift.import_poses("INVOKE_DEFAULT")
+        operator("INVOKE_DEFAULT")
     while area_of("FILE_BROWSER") is None or area_of("FILE_BROWSER")["area"].spaces.active.params is None:
         yield
     params = area_of("FILE_BROWSER")["area"].spaces.active.params
-    assert "*.json" in params.filter_glob, params.filter_glob
-    params.directory, params.filename = f"{chosen.parent}/".encode(), chosen.name
+    assert f"*{path.suffix}" in params.filter_glob, params.filter_glob
+    params.directory, params.filename = f"{path.parent}/".encode(), path.name
     yield
     with bpy.context.temp_override(**area_of("FILE_BROWSER")):
         bpy.ops.file.execute("INVOKE_DEFAULT")
+
+
+def drop(folder, *names):
+    with bpy.context.temp_override(**area_of("VIEW_3D")):
+        bpy.ops.wm.drop_import_file("INVOKE_DEFAULT", directory=f"{folder}/", files=[{"name": name} for name in names])
+
+
+def steps():
+    """Each yield lets Blender do what was asked for."""
+    settings = bpy.context.scene.kinelift_lift
+    functions = bpy.types.TOPBAR_MT_file_import._dyn_ui_initialize()
+    assert any(function.__module__.endswith("lift.operators") for function in functions), "not in File > Import"
+    yield from choose(bpy.ops.kinelift.import_poses, chosen)
     while not settings.was_read:
         yield
     assert settings.path == chosen and settings.title.startswith("Plain"), settings.title
     while area_of("FILE_BROWSER") is not None:
         yield
-    files = [{"name": path.name} for path in sorted(folder.iterdir())]
-    with bpy.context.temp_override(**area_of("VIEW_3D")):
-        bpy.ops.wm.drop_import_file("INVOKE_DEFAULT", directory=f"{folder}/", files=files)
+    drop(folder, *(path.name for path in sorted(folder.iterdir())))
     while settings.path != folder or not settings.was_read:
         yield
     assert settings.title.startswith("OpenPose") and len(settings.tracks) == 1, settings.title
+    takes, waiting = bpy.context.scene.kinelift_takes, 0
+    yield from choose(bpy.ops.kinelift.import_motion, motion)
+    while not len(takes):
+        waiting += board().is_busy
+        yield
+    assert waiting, "the window waited for the backend"
+    while area_of("FILE_BROWSER") is not None or board().is_busy:
+        yield
+    drop(motion.parent, motion.name)
+    while len(takes) < 2:
+        yield
+    assert [take.name for take in takes] == [motion.stem, f"{motion.stem} (2)"], [take.name for take in takes]
 
 
 def advance():

@@ -71,13 +71,13 @@ scene.frame_set(7)
 arranged = arrangement()
 assert arranged[:2] == (human.name, "POSE")
 fbx = folder / "take.fbx"
-assert bpy.ops.kinelift.export_fbx(filepath=str(fbx)) == {"FINISHED"}
+assert bpy.ops.kinelift.export(filepath=str(fbx), format="FBX") == {"FINISHED"}
 assert arrangement() == arranged
 content, written = fbx.read_bytes(), files_below(location.user_folder("takes"))
 
 with full_disk():
     for path in (fbx, folder / "second.fbx"):
-        message = refusal(bpy.ops.kinelift.export_fbx, filepath=str(path))
+        message = refusal(bpy.ops.kinelift.export, filepath=str(path), format="FBX")
         assert str(path) in message and "Free disk space" in message and "Traceback" not in message, message
     assert arrangement() == arranged
     assert fbx.read_bytes() == content and files_below(folder) == ["take.fbx"]

@@ -43,7 +43,11 @@ assert np.array_equal(heads(scene.kinelift_takes[0].stick, frames)["RWrist tip"]
 
 assert bpy.ops.kinelift.play_take(index=1) == {"FINISHED"}
 assert [take.collection.hide_viewport for take in scene.kinelift_takes] == [True, False, True]
+crate = bpy.data.objects.new("Crate", bpy.data.meshes.new("Crate"))
+again.collection.objects.link(crate)
+mine, theirs = crate.name, [item.name for item in again.collection.objects if item != crate]
 assert bpy.ops.kinelift.remove_take(index=2) == {"FINISHED"}
+assert mine in scene.objects and not any(name in bpy.data.objects for name in theirs), "an object of the user's goes with the take"
 assert kept.keys() == {action.name for action in bpy.data.actions}
 
 scene.render.fps = 24

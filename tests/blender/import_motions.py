@@ -55,6 +55,8 @@ plays_its_file(scene.kinelift_takes[4])
 assert "2D poses" in refusal(bpy.ops.kinelift.import_motion, filepath=poses)
 assert "no such" in refusal(bpy.ops.kinelift.import_motion, filepath="/nowhere/a.bvh")
 assert ".bvh, .npz, .npy" in refusal(bpy.ops.kinelift.import_motion, filepath="/nowhere/a.c3d")
+assert "Leave out 'Scale'" in refusal(bpy.ops.kinelift.import_motion, filepath=motion, scale=0.01)
+assert "Leave out 'Up'" in refusal(bpy.ops.kinelift.import_motion, filepath=results, up="z")
 broken = Path(folder) / "broken.bvh"
 broken.write_text(Path(bvh).read_text().replace("Frames: ", "Frames: 9"))
 message = refusal(bpy.ops.kinelift.import_motion, filepath=str(broken))
@@ -73,7 +75,6 @@ for format_name, ending in (("FBX", "fbx"), ("FBX_UNREAL", "fbx"), ("BVH", "bvh"
     path = Path(folder) / f"{format_name}.{ending}"
     assert bpy.ops.kinelift.export(filepath=str(path), format=format_name) == {"FINISHED"}
     assert path.stat().st_size > 1000
-assert bpy.ops.kinelift.export_fbx(filepath=str(Path(folder) / "old.fbx")) == {"FINISHED"}
 assert "*.glb" in refusal(bpy.ops.kinelift.export, filepath=str(Path(folder) / "a.fbx"), format="GLTF")
 assert bpy.ops.kinelift.import_motion(filepath=str(Path(folder) / "BVH.bvh")) == {"FINISHED"}, "our own BVH comes back"
 back = Motion3D.load(scene.kinelift_takes[-1].motion_file)

@@ -4,6 +4,7 @@ Arguments: the pose file of two people, their keypoints (.npy), the frame in whi
 the packaged extension where it isn't installed.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -77,6 +78,13 @@ def test_the_file_is_told_and_what_it_lacks_is_asked_for():
     assert len(settings.tracks) == 2
     settings.joints = "AUTOMATIC"
     assert tuple(read(scene).image_size) == size and settings.fps == 30 and settings.chosen_tracks == ("1", "2"), "reading again forgot what was said"
+    upside_down = json.loads(Path(poses).read_text())
+    for person in upside_down:
+        person["keypoints"][1::3] = [int(height) - y for y in person["keypoints"][1::3]]
+    turned = Path(poses).with_name("turned.json")
+    turned.write_text(json.dumps(upside_down))
+    assert bpy.ops.kinelift.import_poses(filepath=str(turned)) == {"FINISHED"}
+    assert any("say 'Y Up'" in note.name for note in settings.notes), [note.name for note in settings.notes]
     broken = Path(poses).with_name("broken.json")
     broken.write_text("{")
     message = refusal(bpy.ops.kinelift.import_poses, filepath=str(broken))

@@ -9,6 +9,7 @@ import pytest
 
 from tests.blender.filmed import two_people
 from tests.blender.window import Window, start_window
+from tests.motion.bvh_files import names_of, write_bvh
 from tests.mvlift.lifting import film, make_pack, walk
 from tests.programs.run import kill_group
 from tests.tiny_pack import make_tiny_pack
@@ -87,7 +88,7 @@ def test_a_file_is_chosen_in_the_browser_and_others_are_dropped(blender_program,
     blender_program.env["KINELIFT_PYTHON"] = str(backend_python)
     blender_program.install(extension_zip)
     two_people(tmp_path / "video")
-    arguments = [tmp_path / "said", filmed_walk(tmp_path / "dance.npz"), tmp_path / "video/openpose"]
+    arguments = [tmp_path / "said", filmed_walk(tmp_path / "dance.npz"), tmp_path / "video/openpose", write_bvh(tmp_path / "walk.bvh", names_of("mixamo"))]
     process = start_window(blender_program, xvfb, Path(__file__).with_name("choose_file.py"), *arguments)
     try:
         output, _ = process.communicate(timeout=1000)

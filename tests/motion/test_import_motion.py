@@ -265,6 +265,18 @@ def test_a_plain_pickle_is_no_npy_file(tmp_path: Path):
         read_motions(ImportSettings(str(tmp_path / "a.npy")))
 
 
+@pytest.mark.parametrize(("name", "settings", "said"), [
+    ("ours.npz", {"scale": 0.01}, "--scale"), ("ours.npz", {"up": "y", "fps": 24.0}, "--up, --fps"), ("results.npy", {"up": "z"}, "--up"),
+    ("results.npy", {"preset": "mixamo"}, "--preset"), ("small.bvh", {"data": "nba"}, "--data")])
+def test_what_a_kind_of_file_leaves_no_choice_of_is_refused(name: str, settings: dict, said: str, tmp_path: Path):
+    write_motion(tmp_path / "ours.npz", walk_with_ball())
+    results("nba", tmp_path / "results.npy")
+    (tmp_path / "small.bvh").write_text(SMALL)
+    with pytest.raises(KineliftError) as caught:
+        read_motions(ImportSettings(str(tmp_path / name), **settings))
+    assert said in caught.value.remedy and caught.value.place == str(tmp_path / name)
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture):
     path = write_bvh(tmp_path / "a.bvh", names_of("mixamo"))
     assert main(["import-motion", str(path), "--to", str(tmp_path / "motion.npz")]) == 0

@@ -105,6 +105,9 @@ def test_a_pickled_array_is_refused_unread(tmp_path: Path):
     ({"positions": np.array(["a"])}, "wrong kind of data"),
     ({"provenance": np.array("{")}, "wrong kind of data"),
     ({"positions": NAN}, "not a number"),
+    ({"provenance": np.array("[]")}, "'provenance' is no table"),
+    ({"provenance": np.array('{"first_frame": "two"}')}, "'first_frame' of 'provenance' is 'two'"),
+    ({"camera_K": np.eye(3), "camera_R": np.eye(3)}, "camera_t, image_size"),
 ])
 def test_wrong_content_names_the_file(changes: dict, said: str, tmp_path: Path):
     path = motion().save(tmp_path / "m.npz")

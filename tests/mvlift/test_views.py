@@ -46,7 +46,7 @@ def test_what_one_view_sees_lies_on_its_line_in_another(seed: int, first: float,
 @patient
 @given(st.floats(0.2, 2 * math.pi - 0.2), distances)
 def test_on_a_level_ring_the_epipole_is_the_cotangent_of_half_the_angle(angle: float, distance: float):
-    """The code facts of the paper: (cot(angle / 2), 0) in units of the focal length, whatever the distance."""
+    """(cot(angle / 2), 0) in units of the focal length, whatever the distance."""
     axes = ring(1, two(0.0), 0.0)[:, 0]
     other = ring(1, two(0.0), 0.0, turn=angle)[:, 0]
     epipole = epipoles(other, axes, two(distance))[0]

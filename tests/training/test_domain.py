@@ -78,6 +78,18 @@ def test_mistakes_in_a_domain_are_named_with_their_line(old: str, new: str, said
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize("kind", ["ball", "box"])
+def test_who_has_no_arms_plays_with_nothing(kind: str, tmp_path: Path):
+    corners = {f"Box{number}": [number & 1, number >> 1 & 1, number >> 2] for number in range(5)} if kind == "box" else {}
+    rigid = "".join(f"{name} = {place}\n" for name, place in corners.items())
+    table = f"[rigid.Box]\n{rigid}" if rigid else ""
+    (tmp_path / "dog.toml").write_text(f'based_on = "ap10k"\ntitle = "Dog"\nobjects = {list(corners) or ["Ball"]}\n{table}')
+    path = write_domain(tmp_path, TOML.replace("stitch = true", f"{kind} = true").replace('"nba16-ball"', '"dog.toml"'))
+    with pytest.raises(KineliftError, match=f"asks for a {kind}, and the skeleton 'dog' has no") as caught:
+        Domain.load(str(path))
+    assert f"{path}, line" in caught.value.place and caught.value.remedy
+
+
 @pytest.mark.parametrize(("rule", "turned"), [
     ('{ joint = "RKnee", offset = [0.1, 0.0, 0.0] }', "RKnee"),
     ('{ joint = "RKnee", offset = [0.1, 0.0, 0.0], turned_by = "RHip" }', "RHip"),

@@ -1,18 +1,16 @@
 """`bench lift`: what lifting a window costs, against the paper's program, on one network and one machine in one run.
 
-The program (code facts 8, 10 and 14) makes 1,000 network calls on four views, 500 steps of Adam to triangulate and 1,000 to fit a body; its stage 2 makes 5,000
+The program makes 1,000 network calls on four views, 500 steps of Adam to triangulate and 1,000 to fit a body; its stage 2 makes 5,000
 steps, each a call for five views. Its network steps are made here a few times and the time is multiplied, and the tables say so; the steps of Adam
 are made in full, those of the body on joints alone, which costs less than the program's 6,890 vertices.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import roma
@@ -22,9 +20,9 @@ from backend.devices import choose_device
 from backend.diffusion.schedule import Schedule
 from backend.errors import KineliftError
 from backend.evaluation.lifting.networks import rows_counted
+from backend.evaluation.output import add_output_arguments, write_output
 from backend.evaluation.progress import print_progress
 from backend.evaluation.tables import markdown_table
-from backend.motion.files import write_bytes
 from backend.mvlift.lift import LiftSettings, lift
 from backend.mvlift.model import LINE, MULTIVIEW, LiftModel, load_lift_model, make_body, make_features
 from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
@@ -244,8 +242,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--calls", type=int, nargs="*", default=list(SWEEP), help="further numbers of network evaluations a view to measure")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--write", type=Path, help="write a Markdown page")
-    parser.add_argument("--json", type=Path, help="write the measurements as JSON")
+    add_output_arguments(parser, "measurements")
 
 
 def load_models(arguments) -> tuple[LiftModel, LiftModel | None]:
@@ -273,9 +270,6 @@ def run(arguments) -> int:
     print_progress(1.0, "")
     print(f"\nlifting a window\n{cost_table(lifting)}\n" + (f"\ndrawing views, stage 2\n{cost_table(drawing)}\n" if drawing else ""))
     print("~ is extrapolated from a few steps")
-    if arguments.write:
-        print(write_bytes(arguments.write, bench_page(model, lifting, drawing, arguments).encode()))
-    if arguments.json:
-        made = {"lifting": [asdict(one) for one in lifting], "drawing": [asdict(one) for one in drawing]}
-        print(write_bytes(arguments.json, (json.dumps(made, indent=2) + "\n").encode()))
+    write_output(arguments, lambda: bench_page(model, lifting, drawing, arguments),
+                 {"lifting": [asdict(one) for one in lifting], "drawing": [asdict(one) for one in drawing]})
     return 0

@@ -1,8 +1,7 @@
-"""`evaluate lift`: Tables 1 to 3 of the MVLift paper on held-out 3D clips, each filmed by one camera (code facts 11)."""
+"""`evaluate lift`: Tables 1 to 3 of the MVLift paper on held-out 3D clips, each filmed by one camera."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,13 +19,12 @@ from backend.evaluation.lifting.results import MEASURES, Lifted, compare, measur
 from backend.evaluation.lifting.rows import ROWS, USUAL, Lifters, RowSettings
 from backend.evaluation.lifting.scenes import CONDITIONS, Scene, export, make_scenes
 from backend.evaluation.metrics import frechet_distance
+from backend.evaluation.output import add_output_arguments, named_folders, update_card, write_output
 from backend.evaluation.progress import print_progress
-from backend.motion.files import write_bytes
 from backend.motion.motion2d import Motion2DSet
 from backend.mvlift.optimise import FAST, PAPER
 from backend.mvlift.training import distances_of, in_rays, middle_elevation, require_lift, usual_body
 from backend.mvlift.windows import Body, fill_gaps, frame, up_of
-from backend.packs.catalogue import CARD
 from backend.packs.model import find_pack
 from backend.training.domain import Domain
 from backend.training.train import normalisation
@@ -113,8 +111,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--float32", action="store_true", help="no half precision in the networks of the ablations")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", type=Path, help="write the tables as a Markdown page")
-    parser.add_argument("--json", type=Path, help="write the scores as JSON")
+    add_output_arguments(parser, "scores")
     parser.add_argument("--update-card", action="store_true", help="put the scores into the pack's card")
 
 
@@ -122,13 +119,7 @@ def result_folders(arguments) -> dict[str, tuple[str, Path]]:
     """Other tools' results by name of the row: tool and folder. Raises KineliftError for another form and for a name that is taken."""
     found: dict[str, tuple[str, Path]] = {}
     for tool in (MOTIONBERT, WHAM):
-        for one in getattr(arguments, tool):
-            name, _, folder = one.partition("=")
-            if not name or not folder:
-                raise KineliftError(f"--{tool} {one} names no row and folder", "Write it as NAME=FOLDER", code="bad-setting")
-            if name in (*found, *ROWS):
-                raise KineliftError(f"there is already a row {name!r}", "Give the results another name", code="bad-setting")
-            found[name] = tool, Path(folder)
+        found |= {name: (tool, folder) for name, folder in named_folders(f"--{tool}", getattr(arguments, tool), (*found, *ROWS)).items()}
     return found
 
 
@@ -180,15 +171,9 @@ def run(arguments) -> int:
               "stage_2": {"calls": stage_2.calls, "iterations": stage_2.iterations}, "paper_iterations": arguments.paper_iterations,
               "distil_iterations": arguments.distil_iterations, "threads": torch.get_num_threads(), "rows": rows}
     print("\n" + "\n\n".join(f"{title}\n{table}" for title, table in tables(scores)) + "\n")
-    if arguments.write:
-        print(write_bytes(arguments.write, lift_page(domain.settings["title"], scores, arguments.typed).encode()))
-    if arguments.json:
-        print(write_bytes(arguments.json, (json.dumps(scores, indent=2) + "\n").encode()))
+    write_output(arguments, lambda: lift_page(domain.settings["title"], scores, arguments.typed), scores)
     if arguments.update_card:
-        place = find_pack(arguments.pack) / CARD
-        card = json.loads(place.read_text(encoding="utf-8"))
-        card["scores"] = scores
-        print(write_bytes(place, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()))
+        update_card(find_pack(arguments.pack), scores)
     return 0
 
 

@@ -6,7 +6,6 @@ how wrong the motion is from a side that the lifter did not see. A pose file hol
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +21,9 @@ from backend.evaluation.lifting.results import from_camera
 from backend.evaluation.lifting.rows import Lifters, RowSettings
 from backend.evaluation.lifting.scenes import DETECTED, Scene
 from backend.evaluation.lifting.smplify import SmplifySettings, fit
+from backend.evaluation.output import add_output_arguments, write_output
 from backend.evaluation.progress import print_progress
 from backend.evaluation.tables import markdown_table, with_interval
-from backend.motion.files import write_bytes
 from backend.motion.motion3d import Camera, Motion3D
 from backend.mvlift.lift import LiftSettings, lift, resample
 from backend.mvlift.training import require_lift
@@ -181,8 +180,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--calls", type=int, default=LiftSettings.calls, help="network evaluations a view of the lift")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", type=Path, help="write the table as a Markdown page")
-    parser.add_argument("--json", type=Path, help="write the scores as JSON")
+    add_output_arguments(parser, "scores")
 
 
 def measure(footage: Sequence[Footage], filmed: str, lifters: Lifters) -> dict[str, dict[str, list[float]]]:
@@ -217,10 +215,7 @@ def run(arguments) -> int:
                            [[title, *(with_interval(float(np.mean(found[name][which])), 1.96 * float(np.std(found[name][which])) / math.sqrt(len(footage)))
                                       for which in ("filmed", "others"))] for name, title in TITLES.items()])
     print(f"\n{table}\n")
-    if arguments.write:
-        cameras = len(footage[0].poses.track_ids)
-        print(write_bytes(arguments.write, PAGE.format(command=arguments.typed, files=len(footage), seconds=arguments.seconds, cameras=cameras,
-                                                       filmed=arguments.filmed, table=table).encode()))
-    if arguments.json:
-        print(write_bytes(arguments.json, (json.dumps(found, indent=2) + "\n").encode()))
+    cameras = len(footage[0].poses.track_ids)
+    write_output(arguments, lambda: PAGE.format(command=arguments.typed, files=len(footage), seconds=arguments.seconds, cameras=cameras,
+                                                filmed=arguments.filmed, table=table), found)
     return 0

@@ -56,10 +56,9 @@ def turned_to_root(rays: torch.Tensor, seen: torch.Tensor, up: torch.Tensor, bod
 class FrameLifter:
     """An ElePose for a domain, trained on its 2D motions or read from `folder`, where it is kept."""
 
-    def __init__(self, domain: Domain, motions: Motion2DSet, body: Body, folder: Path, seed: int, report: Report,
-                 settings: ElePoseSettings | None = None):
+    def __init__(self, domain: Domain, motions: Motion2DSet, body: Body, folder: Path, seed: int, report: Report):
         self.domain, self.body, self.folder = domain, body, folder
-        self._motions, self._seed, self._report, self._settings = motions, seed, report, settings or ElePoseSettings()
+        self._motions, self._seed, self._report = motions, seed, report
 
     @cached_property
     def lifter(self) -> ElePose:
@@ -72,7 +71,7 @@ class FrameLifter:
         model = FrameModel(domain.skeleton, mean, std, round(float(zoom.median()), 3), elevation_between(domain))
         if not (self.folder / FILE).is_file():
             given = replace(self._motions, keypoints=frames.numpy(), distances=None)
-            save_elepose(train_elepose(given, model, self._settings, self._seed, self._report), self.folder)
+            save_elepose(train_elepose(given, model, ElePoseSettings(), self._seed, self._report), self.folder)
         return load_elepose(self.folder, model)
 
     def lift(self, scenes: Sequence[Scene], condition: str, report: Report) -> list[Lifted]:

@@ -1,4 +1,4 @@
-"""How far a lifted motion is from the true one: the metrics of the MVLift paper (code facts 11.2), over all frames of one window.
+"""How far a lifted motion is from the true one: the metrics of the MVLift paper, over all frames of one window.
 
 What the paper's program does and its text does not say is done as well, and named: T_root as a mean over coordinates, one Procrustes
 fit for a whole window, a scale for every frame in J2D-centred. What differs here:

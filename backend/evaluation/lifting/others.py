@@ -13,6 +13,7 @@ from backend.errors import KineliftError
 from backend.evaluation.lifting.metrics import hips_of, similarity, yaw_between
 from backend.evaluation.lifting.results import Lifted, camera_axes, size_of
 from backend.evaluation.lifting.scenes import Scene
+from backend.fitting.smpl.body import BODY, BODY_PARENTS
 from backend.plain_pickle import BrokenPickle, NeedsCode, plain_pickle
 from backend.poses.joint_sets import joint_set, sources
 from rigs import Skeleton
@@ -20,10 +21,7 @@ from rigs import Skeleton
 MOTIONBERT, WHAM = "motionbert", "wham"
 SAVE_PLAIN = "Save its arrays as a plain pickle of dictionaries and numpy arrays, uncompressed, where you trust the file"
 WHAM_KEYS = {"pose_world": 72, "trans_world": 3}
-SMPL_JOINTS = ("pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle", "spine3", "left_foot",
-               "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist",
-               "right_wrist", "left_hand", "right_hand")
-SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+SMPL_JOINTS, SMPL_PARENTS = (*BODY, "left_hand", "right_hand"), (*BODY_PARENTS, BODY.index("left_wrist"), BODY.index("right_wrist"))
 REST = {  # of a person of 1.7 m with arms to the sides, y up, facing +z, metres from the parent: our own round numbers, not those of a body model
     "left_hip": (0.09, -0.07, 0), "left_knee": (0, -0.41, 0), "left_ankle": (0, -0.41, -0.03), "left_foot": (0.02, -0.06, 0.13),
     "spine1": (0, 0.11, -0.02), "spine2": (0, 0.13, 0), "spine3": (0, 0.06, 0.02), "neck": (0, 0.21, -0.03), "head": (0, 0.09, 0.03),

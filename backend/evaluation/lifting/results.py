@@ -72,7 +72,7 @@ class Compared:
 
 def compare(scene: Scene, lifted: Lifted, skeleton: Skeleton) -> Compared:
     """Sizes and directions made the same: the size by the bones, the direction by the first frame's left, or by a Procrustes fit to the
-    first frame where the lifter doesn't say where up is (code facts 11.1 and 11.2)."""
+    first frame where the lifter doesn't say where up is, as in the paper's program."""
     count = len(skeleton.joints)
     hips = metrics.hips_of(skeleton)
     known = np.isfinite(lifted.points[:, :count]).all((0, 2))

@@ -1,6 +1,6 @@
 """SMPLify-2D, the baseline of the MVLift paper: a body of known bones is fitted to one view, over all frames at once.
 
-Bogo et al.: "Keep it SMPL", ECCV 2016, as the paper's program does it (code facts 8.3): a latent pose for every frame, the body's direction and
+Bogo et al.: "Keep it SMPL", ECCV 2016, as the paper's program does it: a latent pose for every frame, the body's direction and
 place, Adam in stages, a prior on poses and one on their change. It fits SMPL with the pose prior VPoser, which are not free; here a body
 of the skeleton's bones is fitted, and the prior is the principal components of 3D training clips, as many as VPoser has latents. So this baseline knows 3D
 motion, which nothing else in the tables does, just as VPoser does.

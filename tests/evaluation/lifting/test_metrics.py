@@ -42,7 +42,7 @@ def test_nothing_is_wrong_with_the_truth(seed: int):
 
 
 def test_a_shift_after_the_first_frame_is_the_papers_example():
-    """Code facts 11.2: an offset of (100, 100, 100) mm in all of 120 frames but the first reports 99.2, and is 171.8."""
+    """An offset of (100, 100, 100) mm in all of 120 frames but the first reports 99.2, and is 171.8."""
     true = np.zeros((120, JOINTS, 3))
     found = true.copy()
     found[1:] += 0.1
