@@ -135,7 +135,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--pack", default="basketball")
     parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--motion", type=Path, help="show this motion file instead of a new motion")
     return parser.parse_args()
 
