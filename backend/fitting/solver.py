@@ -121,8 +121,6 @@ class _Problem:
         self.known: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         self.coupling = np.concatenate([np.repeat(stiffness.smooth, 3), np.zeros(3)])
         self.offsets = pulls.point_rests - rig.heads[pulls.point_bones]
-        rest = stiffness.rest[:, None, None] * np.eye(3)
-        self.rest = rest + stiffness.twist[:, None, None] * self.axes[:, :, None] * self.axes[:, None, :]
 
     def cost(self, turns: np.ndarray, root: np.ndarray) -> float:
         world, heads = forward(self.rig, turns, root)
@@ -130,7 +128,8 @@ class _Problem:
         total = np.sum(self.pulls.point_weights * np.sum((points - self.pulls.point_targets) ** 2, -1)) / self.size**2
         total += np.sum(self.pulls.vector_weights * np.sum((vectors - self.pulls.vector_targets) ** 2, -1))
         away, changes = self._logarithms(turns)
-        total += np.sum(away * _applied(self.rest, away))
+        total += np.sum(self.stiffness.rest[:, None] * away**2)
+        total += np.sum(self.stiffness.twist * np.sum(away * self.axes, -1) ** 2)
         total += np.sum(self.stiffness.smooth[:, None] * changes**2)
         for hinge in self.hinges:
             lack, side, _, _ = self._hinge(hinge, turns)
@@ -155,8 +154,13 @@ class _Problem:
         turn_gradient = gradient[:, :-3].reshape(frames, self.rig.bones, 3)
 
         away, changes = self._logarithms(turns)
-        by_bone[:, bones, :, bones, :] += self.rest[:, None]
-        turn_gradient += _applied(self.rest, away)
+        turn_gradient += self.stiffness.rest[:, None] * away
+        by_bone[:, bones, :, bones, :] += self.stiffness.rest[:, None, None, None] * np.eye(3)
+        twisted = np.flatnonzero(self.stiffness.twist)
+        to_twist = _of_part(away[:, twisted], self.axes[twisted])
+        weight = self.stiffness.twist[twisted, None]
+        turn_gradient[:, twisted] += weight * np.sum(away[:, twisted] * self.axes[twisted], -1, keepdims=True) * to_twist
+        by_bone[:, twisted, :, twisted, :] += np.swapaxes((weight * to_twist)[..., :, None] * to_twist[..., None, :], 0, 1)
 
         changes = self.stiffness.smooth[:, None] * changes
         turn_gradient[1:] += changes
@@ -226,9 +230,13 @@ class _Problem:
         return lack, side, -np.cross(segment, hinge.bend), np.cross(segment, hinge.axis)
 
 
-def _applied(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Matrices [N,3,3] of the bones on vectors [T,N,3]."""
-    return np.swapaxes(np.swapaxes(vectors, 0, 1) @ np.swapaxes(matrices, -1, -2), 0, 1)
+def _of_part(vectors: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Derivatives [T,N,3] of the parts along unit axes [N,3] that rotation vectors [T,N,3] have, by a small turn that is applied after them."""
+    angles = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    half = np.maximum(angles / 2, 1e-3)
+    share = (1 - half / np.tan(half)) / (4 * half**2)
+    across = np.cross(vectors, axes)
+    return axes + across / 2 + share * np.cross(vectors, across)
 
 
 def _logarithm(matrices: np.ndarray) -> np.ndarray:
