@@ -29,7 +29,7 @@ from backend.motion.roles import by_role
 from backend.training.domain import Clip, Domain
 from rigs import Skeleton
 
-DOMAINS = ("basketball", "human", "horse", str(Path(__file__).with_name("cats.toml")))
+DOMAINS = ("basketball", "human", "horse", "lift-cat")
 """Where test clips come from, and how their joints are read."""
 
 ENDS = {"human": ("ankle", "wrist"), "quadruped": ("front_foot", "back_foot")}

@@ -44,6 +44,13 @@ def test_a_skeleton_is_the_one_it_is_based_on_apart_from_what_it_says(name: str,
     assert skeleton.travel == ("Travel" if "travel" in name else "")
 
 
+def test_animals_with_paws_show_elbows_where_those_with_hooves_show_carpi():
+    paws, hooves = load_skeleton("ap10k-paws"), load_skeleton("ap10k")
+    assert (paws.joints, paws.parents, paws.feet) == (hooves.joints, hooves.parents, hooves.feet)
+    assert {name: role.replace("elbow", "carpus") for name, role in paws.roles.items()} == hooves.roles
+    assert paws.roles["LeftElbow"] == "elbow.L"
+
+
 def test_a_users_skeleton_is_read_from_anywhere(tmp_path: Path):
     (tmp_path / "octopus.toml").write_text(OCTOPUS)
     skeleton = read_skeleton(tmp_path / "octopus.toml")

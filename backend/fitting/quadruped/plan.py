@@ -23,7 +23,7 @@ TWIST_SIGMA = {"spine": 0.3, "neck": 0.4, "scapula": 0.2, "upper_arm": 0.3, "for
 """See `plan.stiffness`. Joints that keypoints don't show are where these leave them: the stiffer a joint, the less it takes of a bend."""
 
 
-ROUNDS, DAMPING = (0.01, 1.0), 0.1
+ROUNDS, DAMPING = (0.01, 1.0), 1e-3
 """See `plan.Plan`. A limb of six bones has wrong bends in which a fit could be caught: at first the rest pose leads."""
 
 
@@ -34,7 +34,7 @@ def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:
     rig = whole.part(solved)
     rest = read_rest(rig)
     animal = read_animal(motion, place, min(rest.height(pair) for pair in LIMBS) / rest.leg, contacts)
-    rest = read_rest(rig, {pair: upper / lower for pair, (upper, lower) in animal.lengths.items()})
+    rest = read_rest(rig, animal.kinds, {pair: upper / lower for pair, (upper, lower) in animal.lengths.items()})
     seen = np.einsum("tji,tj->ti", animal.heading, animal["tail_root"] - animal.girdle("hind")) / animal.leg
     rest = replace(rest, ends=rest.ends | {"hind": tail_root(whole, rest, np.median(seen, axis=0))})
     scale, _ = scales(animal, rest)
@@ -42,7 +42,7 @@ def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:
     for pair, side in NAMES:
         limb = rest.limbs[pair, side]
         own = (limb.top_bone, limb.top), (limb.middle_bone, limb.middle), (limb.last, limb.foot)
-        points |= {f"{joint}.{side}": point for joint, point in zip(LIMBS[pair].joints, own, strict=False)}
+        points |= {f"{joint}.{side}": point for joint, point in zip(animal.kinds[pair].joints, own, strict=False)}
     points |= {ENDS["hind"]: (0, rest.ends["hind"]), ENDS["front"]: ((rig.chain("spine") or [0])[-1], rest.ends["front"])}
     targets = build_targets(rig, rest, animal, contacts)
     if "head" in targets.joints:

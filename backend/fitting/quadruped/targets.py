@@ -8,7 +8,7 @@ from backend.fitting.kinematics import Rig, relative
 from backend.fitting.quadruped.head import Head, head
 from backend.fitting.quadruped.places import ENDS, Places, place
 from backend.fitting.quadruped.rest import Limb, Rest
-from backend.fitting.quadruped.source import LIMBS, NAMES, Animal
+from backend.fitting.quadruped.source import NAMES, Animal
 from backend.fitting.solver import Pulls
 from backend.fitting.targets import POINT_SIGMA, Targets, between
 from backend.fitting.vectors import frames, length, unit
@@ -30,7 +30,7 @@ def build_targets(rig: Rig, rest: Rest, animal: Animal, contacts: str) -> Target
         limb = rest.limbs[pair, side]
         at = ((limb.top_bone, limb.top, TOP_SHARE), (limb.middle_bone, limb.middle, MIDDLE_SHARE), (limb.last, limb.foot, FOOT_SHARE))
         points.extend((f"{joint}.{side}", bone, own, wanted, share) for joint, (bone, own, share), wanted in
-                      zip(LIMBS[pair].joints, at, places.limbs[pair, side], strict=False))
+                      zip(animal.kinds[pair].joints, at, places.limbs[pair, side], strict=False))
     points += [(ENDS[pair], bone, rest.ends[pair], places.ends[pair], END_SHARE) for pair, bone in (("hind", 0), ("front", chest))]
     if looks is not None:
         points.append(("head", rig.index["head"], rig.heads[rig.index["head"]], looks.place, HEAD_SHARE))
