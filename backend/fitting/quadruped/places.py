@@ -32,7 +32,7 @@ is how the animal is built, up to as much again as the second number."""
 TRUNK = (0.7, 1.05)
 """How close neck and tail root come when the spine bends, and how far apart, in their usual distance."""
 
-BENT = (0.03, 0.08)
+BENT = (0.08, 0.25)
 """In leg lengths: a joint this far out bends as the rig's lengths ask; before, it is as far out as in the motion, so that noise of a
 straight limb stays noise."""
 

@@ -22,6 +22,8 @@ TWIST_SIGMA = {"spine": 0.3, "neck": 0.4, "scapula": 0.2, "upper_arm": 0.3, "for
                "front_hoof": 0.1, "thigh": 0.4, "shin": 0.15, "metatarsus": 0.1, "hind_pastern": 0.1, "hind_hoof": 0.1}
 """See `plan.stiffness`. Joints that keypoints don't show are where these leave them: the stiffer a joint, the less it takes of a bend."""
 
+SPEED_SIGMA = 3.0
+"""Radians a second that a joint of an animal usually turns: most of a limb's joints no keypoint shows, and each takes of a bend what the one before left it."""
 
 ROUNDS, DAMPING = (0.01, 1.0), 1e-3
 """See `plan.Plan`. A limb of six bones has wrong bends in which a fit could be caught: at first the rest pose leads."""
@@ -61,7 +63,7 @@ def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:
         rig=rig,
         targets=targets,
         hinges=hinges(rig, rest),
-        stiffness=stiffness(rig, motion.fps, REST_SIGMA, TWIST_SIGMA),
+        stiffness=stiffness(rig, motion.fps, REST_SIGMA, TWIST_SIGMA, SPEED_SIGMA),
         scale=scale,
         points=points,
         feet={f"{LIMBS[pair].joints[2]}.{side}": animal.limb(pair, side)[2] for pair, side in NAMES},
