@@ -22,7 +22,7 @@ FRAMES_AT_ONCE = 256
 
 MOST_STEPS = 20
 LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e6
-ENOUGH = 1e-3
+ENOUGH = 3e-3
 """Relative fall of the cost below which the solver stops."""
 
 
