@@ -11,7 +11,7 @@ from backend.fitting.plan import Plan, stiffness
 from backend.fitting.quadruped.ends import with_ends
 from backend.fitting.quadruped.places import ENDS, scales
 from backend.fitting.quadruped.rest import hinges, read_rest, tail_root
-from backend.fitting.quadruped.source import LIMBS, NAMES, read_animal
+from backend.fitting.quadruped.source import ELBOW, LIMBS, NAMES, read_animal
 from backend.fitting.quadruped.tail import follow_through
 from backend.fitting.quadruped.targets import build_targets
 from backend.motion.motion3d import Motion3D
@@ -36,6 +36,9 @@ def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:
     rig = whole.part(solved)
     rest = read_rest(rig)
     animal = read_animal(motion, place, min(rest.height(pair) for pair in LIMBS) / rest.leg, contacts)
+    if "upper_arm.L" not in rig.index and animal.kinds["front"] is ELBOW:
+        # One bone from the shoulder to the carpus has no elbow: the limb bends below it.
+        animal = replace(animal, kinds=animal.kinds | {"front": replace(ELBOW, middle=LIMBS["front"].middle, ahead=True)})
     rest = read_rest(rig, animal.kinds, {pair: upper / lower for pair, (upper, lower) in animal.lengths.items()})
     seen = np.einsum("tji,tj->ti", animal.heading, animal["tail_root"] - animal.girdle("hind")) / animal.leg
     rest = replace(rest, ends=rest.ends | {"hind": tail_root(whole, rest, np.median(seen, axis=0))})
