@@ -62,6 +62,18 @@ def test_elbows_are_seen_in_the_middle_of_an_animals_front_limbs_that_has_paws(t
     assert fastest(turns_of(rig, result)) < 40
 
 
+def test_a_limb_without_an_elbow_bends_below_it_where_elbows_are_seen(tmp_path: Path):
+    """As the rigs have it in which one bone goes from the shoulder to the carpus."""
+    _, rig = horse(tmp_path)
+    world, heads = prance(rig, frames=15)
+    joints = joints_of(rig, world, heads)
+    joints |= {f"elbow.{side}": heads[:, rig.index[f"forearm.{side}"]] for side in "LR"}
+    other, stiff = horse(tmp_path, without=("upper_arm",))
+    result = fit(motion_of(joints, skeleton_name="ap10k-paws"), other, tmp_path)
+    assert wrong_way(stiff, turns_of(stiff, result)) < 1
+    assert fastest(turns_of(stiff, result)) < 45
+
+
 def test_a_carpus_just_above_the_floor_does_not_tell_where_the_shoulder_is(tmp_path: Path):
     """What the paws of two animals differ by must not be taken for how far up their limbs are seen."""
     _, rig = horse(tmp_path)
