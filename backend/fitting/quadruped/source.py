@@ -56,7 +56,8 @@ STANDS_HIGH = 60.0
 class Animal:
     """Joints by role, each [T,3], and what follows from them; metres of the motion. Limbs are told by (pair, side).
 
-    kinds: pair -> which joints of it are seen; lengths: pair -> shoulder to carpus (or elbow) and on to the foot, hip to hock and hock to foot; trunk [T,3]: unit, from tail root to neck, which
+    kinds: pair -> which joints of it are seen; lengths: pair -> shoulder to carpus (or elbow) and on to the foot, hip to hock and hock to
+    foot; trunk [T,3]: unit, from tail root to neck, which
     the limbs' swinging does not move; span: how far these are apart;
     heading [T,3,3]: columns left, back, up of the level animal; floor: its height; standing: pair -> height of a foot that stands;
     down: limb -> [T] 1 while the foot is on the floor; contacts: of the four feet; size: metres of the usual horse for a metre of this animal;

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.fitting.kinematics import Rig
 from backend.fitting.quadruped.rest import Rest
-from backend.fitting.vectors import about, across, length, smoothed, swing, unit
+from backend.fitting.vectors import about, length, smoothed, swing, unit
 
 HERTZ, DAMPING = 1.6, 0.45
 """How fast the first bone swings by itself, and how soon that dies away (1 would be without overshoot)."""
