@@ -29,7 +29,7 @@ from backend.motion.roles import by_role
 from backend.training.domain import Clip, Domain
 from rigs import Skeleton, load_skeleton
 
-DOMAINS = ("basketball", "human", "horse", str(Path(__file__).with_name("cats.toml")))
+DOMAINS = ("basketball", "human", "horse", "lift-cat")
 """Where test clips come from, and how their joints are read."""
 
 PACKS = ("basketball", "horse")
@@ -186,7 +186,12 @@ def page(measurements: list[Measurement], arguments) -> str:
 end effectors: hands and feet (an animal's four feet) from where the clip, scaled by leg length, has them; both in per cent of the rig's height.
 Flips: bones that turn by more than 60° in a thirtieth of a second; wrong way: frames in which a knee, an elbow or its like on an animal bends
 against the anatomy. Skating: speed along the floor of feet that stand, beside that of the scaled clip at the same moments; penetration: the deepest
-point of a sole in any clip; jerk: the mean third derivative of the joints, beside the scaled clip's. Contacts: {arguments.contacts}. This page is one run of
+point of a sole in any clip; jerk: the mean third derivative of the joints, beside the scaled clip's. Contacts: {arguments.contacts}.
+
+How to read it: animals are scaled by the length of their limbs, so that a rig with another trunk, neck or stance cannot have its feet where the
+clip has them: the end effectors of a fox on a horse tell of two bodies, of a clip on its own rig of the fit. A trunk that is longer beside the limbs also moves
+its ends further, and faster: jerk grows with it. Where a clip hardly moves (a jerk of a few m/s³, that of an animal that stands), the ratio says little.
+Times are of the processor, and those of the shortest clips mostly what every fit costs, however short. This page is one run of
 
 ```
 {arguments.typed}

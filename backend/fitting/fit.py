@@ -25,7 +25,7 @@ from backend.motion.roles import joint_roles
 PLANS = {"human": human.plan, "quadruped": quadruped.plan}
 """Kind of character -> what makes the plan of its fit."""
 
-ROUGH = 0.03
+ROUGH = 0.1
 """What is `solver.ENOUGH` for the rounds before the last."""
 
 

@@ -37,21 +37,22 @@ class Plan:
     damping: float = 1e-3
 
 
-def stiffness(rig: Rig, fps: float, rest: dict[str, float], twist: dict[str, float]) -> Stiffness:
+SPEED_SIGMA = 12.0
+"""Radians a second a joint usually turns."""
+
+
+def stiffness(rig: Rig, fps: float, rest: dict[str, float], twist: dict[str, float], speed: float = SPEED_SIGMA) -> Stiffness:
     """How stiff each bone is. rest, twist: part of the body -> radians a joint is away from rest without being odd, and the same about
-    the bone itself; a part that is not there is 1 away, and free."""
+    the bone itself; a part that is not there is 1 away, and free. speed: radians a second a joint usually turns."""
     parts = [role.split(".")[0] for role in rig.roles]
     return Stiffness(
         rest=np.array([rest.get(part, 1.0) ** -2.0 for part in parts]),
         twist=np.array([twist.get(part, np.inf) ** -2.0 for part in parts]),
-        smooth=np.full(rig.bones, (fps / SPEED_SIGMA) ** 2),
+        smooth=np.full(rig.bones, (fps / speed) ** 2),
         sideways=SIDEWAYS_SIGMA**-2,
         backwards=BACKWARDS_SIGMA**-2,
         slack=float(SLACK),
     )
 
-
-SPEED_SIGMA = 12.0
-"""Radians a second a joint usually turns."""
 
 SIDEWAYS_SIGMA, BACKWARDS_SIGMA, SLACK = 0.03, 0.005, np.radians(2.0)

@@ -21,8 +21,13 @@ FRAMES_AT_ONCE = 256
 """Frames whose Jacobians are held in memory together."""
 
 MOST_STEPS = 20
-ENOUGH = 1e-3
+LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e6
+ENOUGH = 3e-3
 """Relative fall of the cost below which the solver stops."""
+
+
+TELLS_AXIS = -0.9
+"""Cosine of a turn down to which its sine tells the axis well."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ def solve(rig: Rig, pulls: Pulls, hinges: list[Hinge], stiffness: Stiffness, tur
     for step in range(MOST_STEPS):
         report(step / MOST_STEPS)
         blocks, gradient = problem.normal_equations(turns, root)
+        first = damping
         while True:
             change = _solve_banded(blocks, gradient, problem.coupling, damping)
             tried_turns, tried_root = problem.moved(turns, root, change)
@@ -80,10 +86,11 @@ def solve(rig: Rig, pulls: Pulls, hinges: list[Hinge], stiffness: Stiffness, tur
             if tried_cost <= cost:
                 break
             damping *= 10
-            if damping > 1e6 or tried_cost - cost < enough * cost:  # no step of this way goes much further down
+            if damping > MOST_DAMPING or tried_cost - cost < enough * cost:  # no step of this way goes much further down
                 return turns, root
         gain = (cost - tried_cost) / max(cost, 1e-12)
-        turns, root, cost, damping = tried_turns, tried_root, tried_cost, max(damping / 10, 1e-6)
+        # What was too little a moment ago mostly is again: after a step that had to be tried anew, the damping stays for one.
+        turns, root, cost, damping = tried_turns, tried_root, tried_cost, max(damping / 10, LEAST_DAMPING) if damping == first else damping
         if gain < enough:
             break
     return turns, root
@@ -113,7 +120,7 @@ def _chains(rig: Rig, pulls: Pulls) -> list[_Chain]:
 
 class _Problem:
     def __init__(self, rig: Rig, pulls: Pulls, hinges: list[Hinge], stiffness: Stiffness):
-        self.rig, self.pulls, self.hinges, self.stiffness = rig, pulls, hinges, stiffness
+        self.rig, self.pulls, self.stiffness = rig, pulls, stiffness
         self.size = np.linalg.norm(rig.heads[:, None] - rig.heads[None], axis=-1).max()
         self.axes = np.array([rig.direction(bone) for bone in range(rig.bones)])
         self.parents = np.maximum(rig.parents, 0)
@@ -121,8 +128,8 @@ class _Problem:
         self.known: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         self.coupling = np.concatenate([np.repeat(stiffness.smooth, 3), np.zeros(3)])
         self.offsets = pulls.point_rests - rig.heads[pulls.point_bones]
-        rest = stiffness.rest[:, None, None] * np.eye(3)
-        self.rest = rest + stiffness.twist[:, None, None] * self.axes[:, :, None] * self.axes[:, None, :]
+        self.hinged = np.array([hinge.bone for hinge in hinges], int)
+        self.segments, self.bends, self.sides = (np.array([getattr(hinge, part) for hinge in hinges]).reshape(-1, 3) for part in ("segment", "bend", "axis"))
 
     def cost(self, turns: np.ndarray, root: np.ndarray) -> float:
         world, heads = forward(self.rig, turns, root)
@@ -130,12 +137,11 @@ class _Problem:
         total = np.sum(self.pulls.point_weights * np.sum((points - self.pulls.point_targets) ** 2, -1)) / self.size**2
         total += np.sum(self.pulls.vector_weights * np.sum((vectors - self.pulls.vector_targets) ** 2, -1))
         away, changes = self._logarithms(turns)
-        total += np.sum(away * _applied(self.rest, away))
+        total += np.sum(self.stiffness.rest[:, None] * away**2)
+        total += np.sum(self.stiffness.twist * np.sum(away * self.axes, -1) ** 2)
         total += np.sum(self.stiffness.smooth[:, None] * changes**2)
-        for hinge in self.hinges:
-            lack, side, _, _ = self._hinge(hinge, turns)
-            total += self.stiffness.backwards * np.sum(lack**2) + self.stiffness.sideways * np.sum(side**2)
-        return float(total)
+        _, lack, side = self._hinges(turns)
+        return float(total + self.stiffness.backwards * np.sum(lack**2) + self.stiffness.sideways * np.sum(side**2))
 
     def moved(self, turns: np.ndarray, root: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         small = Rotation.from_rotvec(change[:, :-3].reshape(-1, 3)).as_matrix().reshape(turns.shape)
@@ -155,8 +161,21 @@ class _Problem:
         turn_gradient = gradient[:, :-3].reshape(frames, self.rig.bones, 3)
 
         away, changes = self._logarithms(turns)
-        by_bone[:, bones, :, bones, :] += self.rest[:, None]
-        turn_gradient += _applied(self.rest, away)
+        turn_gradient += self.stiffness.rest[:, None] * away
+        by_bone[:, bones, :, bones, :] += self.stiffness.rest[:, None, None, None] * np.eye(3)
+
+        def add(bones: np.ndarray, weights: np.ndarray | float, residuals: np.ndarray, rows: np.ndarray) -> None:
+            """Residuals [T,B] of bones [B] that change by rows [T,B,3] with their turns."""
+            weighted = np.broadcast_to(weights, residuals.shape)[..., None] * rows
+            turn_gradient[:, bones] += weighted * residuals[..., None]
+            by_bone[:, bones, :, bones, :] += np.swapaxes(weighted[..., :, None] * rows[..., None, :], 0, 1)
+
+        twisted = np.flatnonzero(self.stiffness.twist)
+        axes = self.axes[twisted]
+        add(twisted, self.stiffness.twist[twisted], np.sum(away[:, twisted] * axes, -1), _of_part(away[:, twisted], axes))
+        segments, lack, side = self._hinges(turns)
+        add(self.hinged, self.stiffness.backwards * (lack > 0), lack, -np.cross(segments, self.bends))
+        add(self.hinged, self.stiffness.sideways, side, np.cross(segments, self.sides))
 
         changes = self.stiffness.smooth[:, None] * changes
         turn_gradient[1:] += changes
@@ -165,13 +184,6 @@ class _Problem:
         neighbours[1:] += 1
         neighbours[:-1] += 1
         by_bone[:, bones, :, bones, :] += (self.stiffness.smooth[:, None] * neighbours)[:, :, None, None] * np.eye(3)
-
-        for hinge in self.hinges:
-            lack, side, to_lack, to_side = self._hinge(hinge, turns)
-            for weight, residual, row in ((self.stiffness.backwards * (lack > 0), lack, to_lack), (self.stiffness.sideways, side, to_side)):
-                weight = np.broadcast_to(weight, residual.shape)[:, None]
-                turn_gradient[:, hinge.bone] += weight * residual[:, None] * row
-                by_bone[:, hinge.bone, :, hinge.bone, :] += weight[..., None] * row[:, :, None] * row[:, None, :]
         return blocks, gradient
 
     def _reached(self, world: np.ndarray, heads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -218,21 +230,31 @@ class _Problem:
             self.known = turns, _logarithm(turns), _logarithm(turns[1:] @ np.swapaxes(turns[:-1], -1, -2))
         return self.known[1:]
 
-    def _hinge(self, hinge: Hinge, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """How far the joint lacks its least bend and how far it leaves its plane [T], and their derivatives [T,3]."""
-        segment = turns[:, hinge.bone] @ hinge.segment
-        lack = np.maximum(np.sin(self.stiffness.slack) - segment @ hinge.bend, 0)
-        side = segment @ hinge.axis - hinge.segment @ hinge.axis
-        return lack, side, -np.cross(segment, hinge.bend), np.cross(segment, hinge.axis)
+    def _hinges(self, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The lower segments of all hinges [T,H,3], how far the joints lack their least bend and how far they leave their planes [T,H]."""
+        segments = np.einsum("thij,hj->thi", turns[:, self.hinged], self.segments)
+        lack = np.maximum(np.sin(self.stiffness.slack) - np.sum(segments * self.bends, -1), 0)
+        return segments, lack, np.sum((segments - self.segments) * self.sides, -1)
 
 
-def _applied(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Matrices [N,3,3] of the bones on vectors [T,N,3]."""
-    return np.swapaxes(np.swapaxes(vectors, 0, 1) @ np.swapaxes(matrices, -1, -2), 0, 1)
+def _of_part(vectors: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Derivatives [T,N,3] of the parts along unit axes [N,3] that rotation vectors [T,N,3] have, by a small turn that is applied after them."""
+    angles = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    half = np.maximum(angles / 2, 1e-3)
+    share = (1 - half / np.tan(half)) / (4 * half**2)
+    across = np.cross(vectors, axes)
+    return axes + across / 2 + share * np.cross(vectors, across)
 
 
 def _logarithm(matrices: np.ndarray) -> np.ndarray:
-    return Rotation.from_matrix(matrices.reshape(-1, 3, 3)).as_rotvec().reshape(*matrices.shape[:-2], 3)
+    """Rotation vectors [...,3] of rotation matrices [...,3,3]; from the sine, as long as that tells the axis."""
+    vectors = np.stack([matrices[..., k, j] - matrices[..., j, k] for j, k in ((1, 2), (2, 0), (0, 1))], axis=-1) / 2
+    sine, cosine = np.linalg.norm(vectors, axis=-1), (np.trace(matrices, axis1=-2, axis2=-1) - 1) / 2
+    vectors *= np.where(sine > 1e-9, np.arctan2(sine, cosine) / np.maximum(sine, 1e-9), 1.0)[..., None]
+    far = cosine < TELLS_AXIS
+    if far.any():
+        vectors[far] = Rotation.from_matrix(matrices[far]).as_rotvec()
+    return vectors
 
 
 def _solve_banded(blocks: np.ndarray, gradient: np.ndarray, coupling: np.ndarray, damping: float) -> np.ndarray:

@@ -51,7 +51,7 @@ class Kind:
 
 KINDS = {
     18: Kind("Lift people (MVLift)", "openpose18", OPENPOSE, (0.5, 0.5), 1.7, 3.35, 0.07),
-    17: Kind("Lift cats (MVLift)", "ap10k", DATASETS["horse"].keypoints, (1 / 6, 1 / 4), 0.28, 1.2, 0.02),
+    17: Kind("Lift cats (MVLift)", "ap10k-paws", DATASETS["horse"].keypoints, (1 / 6, 1 / 4), 0.28, 1.2, 0.02),
     23: Kind("Lift people with an object (MVLift)", "openpose18-object5", (*OPENPOSE, *load_skeleton("openpose18-object5").objects),
              (0.5, 0.5), 1.7, 3.35, 0.07),
 }

@@ -92,7 +92,7 @@ def roles_of(names: list[str]) -> dict[str, int]:
 
 
 def _on_four_legs(role: str) -> str:
-    """What the pose sets of animals call elbow and knee is the carpus and the hock."""
+    """What the pose sets of animals call elbow and knee is the carpus and the hock, unless a skeleton says that it is the elbow."""
     part, _, side = role.partition(".")
     return f"{ON_FOUR_LEGS[part]}.{side}" if part in ON_FOUR_LEGS else role
 
@@ -108,9 +108,10 @@ class Source:
 def sources(names: list[str], skeleton: Skeleton) -> dict[str, Source]:
     """Where each of the skeleton's joints and objects comes from that a file with these joint names has; objects go by their own name."""
     roles, lower = roles_of(names), [name.lower() for name in names]
-    found = {}
+    found, is_animal = {}, "front_foot.L" in skeleton.roles.values()
     for joint in skeleton.joints + skeleton.objects:
-        own = roles.get(skeleton.roles.get(joint, ""))
+        role = skeleton.roles.get(joint, "")
+        own = roles.get(_on_four_legs(role) if is_animal else role)
         if joint in skeleton.objects:
             own = lower.index(joint.lower()) if joint.lower() in lower else None
         ends = tuple(roles[skeleton.roles[end]] for end in skeleton.means.get(joint, ()) if skeleton.roles[end] in roles)

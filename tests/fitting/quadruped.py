@@ -121,9 +121,9 @@ def joints_of(rig: Rig, world: np.ndarray, heads: np.ndarray) -> dict[str, np.nd
     return joints
 
 
-def motion_of(joints: dict[str, np.ndarray], fps: float = 30.0, **objects) -> Motion3D:
+def motion_of(joints: dict[str, np.ndarray], fps: float = 30.0, skeleton_name: str = "ap10k", **objects) -> Motion3D:
     """The animal skeleton's motion with these joints [T,3]."""
-    skeleton = load_skeleton("ap10k")
+    skeleton = load_skeleton(skeleton_name)
     positions = np.stack([joints[skeleton.roles[name]] for name in skeleton.joints], axis=1)
     return Motion3D(positions, list(skeleton.joints), list(skeleton.parents), fps, skeleton.name, **objects)
 

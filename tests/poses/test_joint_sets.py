@@ -62,6 +62,8 @@ def test_the_joints_that_sets_have():
                       "h36m17": 14, "mpii16": 13, "mediapipe33": 18, "sapiens308": 18, "ap10k": 8, "superanimal39": 10}
     assert len(sources(list(joint_set("superanimal39").joints), load_skeleton("ap10k"))) == 17
     assert len(sources(list(joint_set("ap10k").joints), load_skeleton("ap10k"))) == 17
+    assert len(sources(list(joint_set("superanimal39").joints), load_skeleton("ap10k-paws"))) == 17
+    assert len(sources(list(joint_set("ap10k").joints), load_skeleton("ap10k-paws"))) == 17
 
 
 @pytest.mark.parametrize("set_name", ["ap10k", "superanimal39"])

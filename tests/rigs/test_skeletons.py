@@ -55,6 +55,13 @@ def test_a_head_is_drawn_from_between_the_shoulders_where_there_is_no_neck():
     assert drawn_from(player.parents, [player.roles.get(name, "") for name in player.joints]) == [(parent,) if parent >= 0 else () for parent in player.parents]
 
 
+def test_animals_with_paws_show_elbows_where_those_with_hooves_show_carpi():
+    paws, hooves = load_skeleton("ap10k-paws"), load_skeleton("ap10k")
+    assert (paws.joints, paws.parents, paws.feet) == (hooves.joints, hooves.parents, hooves.feet)
+    assert {name: role.replace("elbow", "carpus") for name, role in paws.roles.items()} == hooves.roles
+    assert paws.roles["LeftElbow"] == "elbow.L"
+
+
 def test_a_users_skeleton_is_read_from_anywhere(tmp_path: Path):
     (tmp_path / "octopus.toml").write_text(OCTOPUS)
     skeleton = read_skeleton(tmp_path / "octopus.toml")

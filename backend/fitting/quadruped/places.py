@@ -32,7 +32,7 @@ is how the animal is built, up to as much again as the second number."""
 TRUNK = (0.7, 1.05)
 """How close neck and tail root come when the spine bends, and how far apart, in their usual distance."""
 
-BENT = (0.03, 0.08)
+BENT = (0.08, 0.25)
 """In leg lengths: a joint this far out bends as the rig's lengths ask; before, it is as far out as in the motion, so that noise of a
 straight limb stays noise."""
 
@@ -188,9 +188,9 @@ def _bent(animal: Animal, rest: Rest, name: tuple[str, str], top: np.ndarray, fo
 
     line = unit(seen_foot - seen_top)
     out = across(seen_middle - seen_top, line) / animal.leg
-    ahead = unit(np.cross(line, animal.frame[..., 0])) * (1 if LIMBS[pair].ahead else -1)
+    ahead = unit(np.cross(line, animal.frame[..., 0])) * (1 if animal.kinds[pair].ahead else -1)
     own = across(limb.middle - limb.top, unit(limb.foot - limb.top)) / rest.leg
-    most = min(own @ np.cross(unit(limb.foot - limb.top), rest.frame[:, 0]) * (1 if LIMBS[pair].ahead else -1), 0.0)
+    most = min(own @ np.cross(unit(limb.foot - limb.top), rest.frame[:, 0]) * (1 if animal.kinds[pair].ahead else -1), 0.0)
     out = across(out - np.minimum(dot(out, ahead) - most, 0)[:, None] * ahead, down)
     sure = smoothstep(length(out), *BENT)[:, None]
     along = (upper**2 - lower**2 + distance**2) / (2 * distance)

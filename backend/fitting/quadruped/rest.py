@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.fitting.kinematics import Rig
 from backend.fitting.limits import Hinge
-from backend.fitting.quadruped.source import LIMBS, NAMES
+from backend.fitting.quadruped.source import LIMBS, NAMES, Kind
 from backend.fitting.vectors import across, frames, length, unit
 
 SAMPLES = 32
@@ -21,15 +21,22 @@ USUAL_SOLE = 0.06
 STRAIGHTER = np.radians(3.0)
 """How much straighter than at rest a joint may become where the rest pose is bent less than that, or the other way."""
 
+METAPODIALS = ("metacarpus", "metatarsus")
+
+TELLS = 0.25
+"""Smallest share of a limb that its lower part may have for the ratio of both to say where the limb begins: a carpus just above the floor says
+nothing of a shoulder."""
+
 BENDS_AHEAD = {"forearm": True, "metacarpus": False, "shin": False, "metatarsus": True}
 """Lower bone of a joint -> whether it goes ahead when the joint bends: elbows and hocks point back, stifles and carpi ahead."""
 
 
 @dataclass(frozen=True)
 class Limb:
-    """A limb of the rig at rest, world metres. bones: from the trunk to the floor; middle: the bone that begins at carpus or hock;
+    """A limb of the rig at rest, world metres. bones: from the trunk to the floor; middle: the bone that begins at carpus (or elbow) or hock;
     top_bone, top [3]: what carries the motion's shoulder or hip, and where; foot [3]: the point of the last bone that is the motion's foot;
-    reach: most that top and middle, and middle and foot, can be apart."""
+    has_foot: whether there is a bone below the metapodial, which can lie on the floor; reach: most that top and middle, and middle and foot,
+    can be apart."""
 
     bones: tuple[int, ...]
     middle_bone: int
@@ -37,16 +44,12 @@ class Limb:
     top: np.ndarray
     middle: np.ndarray
     foot: np.ndarray
+    has_foot: bool
     reach: tuple[float, float]
 
     @property
     def last(self) -> int:
         return self.bones[-1]
-
-    @property
-    def has_foot(self) -> bool:
-        """Whether there is a bone below the metapodial that can lie on the floor."""
-        return self.last != self.middle_bone
 
     @property
     def lengths(self) -> tuple[float, float]:
@@ -92,13 +95,14 @@ class Rest:
         return float(np.mean([sum(limb.lengths) for limb in self.limbs.values()]))
 
 
-def read_rest(rig: Rig, ratios: dict[str, float] | None = None) -> Rest:
+def read_rest(rig: Rig, kinds: dict[str, Kind] = LIMBS, ratios: dict[str, float] | None = None) -> Rest:
     """Reads limbs, lengths and frames off the rest pose.
 
-    ratios: pair -> how much longer the upper part of the motion's limb is than the lower. Shoulder and hip are where the rig's limb has
-    the same ratio: how far up a motion sees a limb differs between skeletons. Without it they are where the limbs begin.
+    kinds: pair -> which of its joints the motion shows; ratios: pair -> how much longer the upper part of the motion's limb is than the lower.
+    Shoulder and hip are where the rig's limb has the same ratio: how far up a motion sees a limb differs between skeletons. Without it they
+    are where the limbs begin.
     """
-    limbs = {(pair, side): _limb(rig, pair, side, (ratios or {}).get(pair)) for pair, side in NAMES}
+    limbs = {(pair, side): _limb(rig, kinds[pair], side, (ratios or {}).get(pair)) for pair, side in NAMES}
     feet = {pair: (limbs[pair, "L"].foot + limbs[pair, "R"].foot) / 2 for pair in LIMBS}
     left = sum(unit(limbs[pair, "L"].top - limbs[pair, "R"].top + limbs[pair, "L"].foot - limbs[pair, "R"].foot) for pair in LIMBS)
     back = feet["hind"] - feet["front"]
@@ -125,16 +129,20 @@ def tail_root(rig: Rig, rest: Rest, seen: np.ndarray) -> np.ndarray:
     return rest.girdle("hind") + rest.leg * rest.axes @ seen
 
 
-def _limb(rig: Rig, pair: str, side: str, ratio: float | None) -> Limb:
-    bones = tuple(rig.index[f"{role}.{side}"] for role in LIMBS[pair].bones if f"{role}.{side}" in rig.index)
-    middle_bone = rig.index[f"{LIMBS[pair].middle}.{side}"]
+def _limb(rig: Rig, kind: Kind, side: str, ratio: float | None) -> Limb:
+    bones = tuple(rig.index[f"{role}.{side}"] for role in kind.bones if f"{role}.{side}" in rig.index)
+    middle_bone = rig.index[f"{kind.middle}.{side}"]
     upper = bones[: bones.index(middle_bone)]
     middle = rig.heads[middle_bone]
     last = bones[-1]
-    foot = (rig.heads[last] + rig.tails[last]) / 2 if last != middle_bone else rig.tails[last]
+    has_foot = rig.roles[last].split(".")[0] not in METAPODIALS
+    foot = (rig.heads[last] + rig.tails[last]) / 2 if has_foot else rig.tails[last]
     lower = float(length(foot - middle))
     top_bone, top = upper[0], rig.heads[upper[0]]
-    if ratio is not None:
+    if ratio is not None and 1 / (1 + ratio) < TELLS:
+        top_bone = next((bone for bone in upper if rig.roles[bone] == f"upper_arm.{side}"), upper[0])
+        top = rig.heads[top_bone]
+    elif ratio is not None:
         shares = np.linspace(0, 1, SAMPLES + 1)[:, None]
         tried = [(bone, place) for bone, below in pairwise(upper)
                  for place in rig.heads[bone] + shares * (rig.heads[below] - rig.heads[bone])]
@@ -143,7 +151,7 @@ def _limb(rig: Rig, pair: str, side: str, ratio: float | None) -> Limb:
     joints = [top, *(rig.heads[bone] for bone in bones[bones.index(top_bone) + 1 :]), foot]
     split = next(number for number, joint in enumerate(joints) if joint is middle or np.array_equal(joint, middle))
     parts = [float(length(b - a)) for a, b in pairwise(joints)]
-    return Limb(bones, middle_bone, top_bone, top, middle, foot, (sum(parts[:split]), sum(parts[split:])))
+    return Limb(bones, middle_bone, top_bone, top, middle, foot, has_foot, (sum(parts[:split]), sum(parts[split:])))
 
 
 def hinges(rig: Rig, rest: Rest) -> list[Hinge]:

@@ -28,11 +28,13 @@ class Kind:
 
 LIMBS = {"front": Kind(("shoulder", "carpus", "front_foot"), FRONT_LIMB, "metacarpus", True),
          "hind": Kind(("hip", "hock", "back_foot"), HIND_LIMB, "metatarsus", False)}
+"""As hoofed animals are seen."""
+
+ELBOW = Kind(("shoulder", "elbow", "front_foot"), FRONT_LIMB, "forearm", False)
+"""The front limb of an animal with paws, whose carpus is just above the floor: what is seen in its middle is the elbow."""
 
 NAMES = [(pair, side) for pair in LIMBS for side in "LR"]
 """The four limbs."""
-
-NEEDED = ("tail_root", "neck", *(f"{joint}.{side}" for pair, side in NAMES for joint in LIMBS[pair].joints))
 
 USUAL_LEG = 1.1
 """Metres from shoulder or hip to hoof, of the horse for which contacts are defined; other sizes are brought to it to find theirs."""
@@ -54,7 +56,8 @@ STANDS_HIGH = 60.0
 class Animal:
     """Joints by role, each [T,3], and what follows from them; metres of the motion. Limbs are told by (pair, side).
 
-    lengths: pair -> shoulder to carpus and carpus to foot, hip to hock and hock to foot; trunk [T,3]: unit, from tail root to neck, which
+    kinds: pair -> which joints of it are seen; lengths: pair -> shoulder to carpus (or elbow) and on to the foot, hip to hock and hock to
+    foot; trunk [T,3]: unit, from tail root to neck, which
     the limbs' swinging does not move; span: how far these are apart;
     heading [T,3,3]: columns left, back, up of the level animal; floor: its height; standing: pair -> height of a foot that stands;
     down: limb -> [T] 1 while the foot is on the floor; contacts: of the four feet; size: metres of the usual horse for a metre of this animal;
@@ -63,6 +66,7 @@ class Animal:
 
     joints: dict[str, np.ndarray]
     fps: float
+    kinds: dict[str, Kind]
     lengths: dict[str, tuple[float, float]]
     trunk: np.ndarray
     span: float
@@ -86,7 +90,7 @@ class Animal:
 
     def limb(self, pair: str, side: str) -> list[np.ndarray]:
         """Top, middle and foot of a limb, each [T,3]."""
-        return [self.joints[f"{joint}.{side}"] for joint in LIMBS[pair].joints]
+        return [self.joints[f"{joint}.{side}"] for joint in self.kinds[pair].joints]
 
     def girdle(self, pair: str) -> np.ndarray:
         """[T,3] the middle between both shoulders or both hips."""
@@ -115,12 +119,13 @@ def read_animal(motion: Motion3D, place: str, foot_ratio: float, contacts: str) 
     Raises KineliftError naming `place` when a needed role is missing or legs have no length.
     """
     joints = by_role(motion, place)
-    check_roles(joints, NEEDED, place)
-    leg = float(np.mean([sum(_lengths(joints, pair)) for pair in LIMBS]))
+    kinds = LIMBS | ({"front": ELBOW} if "elbow.L" in joints else {})
+    check_roles(joints, ("tail_root", "neck", *(f"{joint}.{side}" for pair, side in NAMES for joint in kinds[pair].joints)), place)
+    leg = float(np.mean([sum(_lengths(joints, kind)) for kind in kinds.values()]))
     if leg < 1e-3:
         raise KineliftError("the legs of the motion have no length", "Use a motion with positions in metres", place, "bad-motion")
     joints = {role: without_spikes(positions, SPIKE * leg) for role, positions in joints.items()}
-    lengths = {pair: _lengths(joints, pair) for pair in LIMBS}
+    lengths = {pair: _lengths(joints, kind) for pair, kind in kinds.items()}
     trunk = unit(joints["neck"] - joints["tail_root"])
     heading = headings(joints, motion.fps)
     feet = {(pair, side): joints[f"{LIMBS[pair].joints[2]}.{side}"] for pair, side in NAMES}
@@ -135,7 +140,7 @@ def read_animal(motion: Motion3D, place: str, foot_ratio: float, contacts: str) 
     found = find_floor(np.stack(list(feet.values()), axis=1), np.array([standing[pair] for pair, _ in feet]), motion.fps, size, contacts)
     tall = {pair: _tall(joints, lengths, trunk, down, pair) for pair in LIMBS}
     span = float(np.median(length(joints["neck"] - joints["tail_root"])))
-    return Animal(joints, motion.fps, lengths, trunk, span, heading, floor, standing, down, found, size, tall)
+    return Animal(joints, motion.fps, kinds, lengths, trunk, span, heading, floor, standing, down, found, size, tall)
 
 
 def girdle(joints: dict[str, np.ndarray], pair: str) -> np.ndarray:
@@ -153,9 +158,9 @@ def headings(joints: dict[str, np.ndarray], fps: float) -> np.ndarray:
     return frames(np.cross([0.0, 0.0, 1.0], smoothed(unit(ahead), 0.1 * fps)), np.broadcast_to([0.0, 0.0, 1.0], trunk.shape))
 
 
-def _lengths(joints: dict[str, np.ndarray], pair: str) -> tuple[float, float]:
+def _lengths(joints: dict[str, np.ndarray], kind: Kind) -> tuple[float, float]:
     """Upper and lower part of a pair of limbs: the median over the frames, the mean of both sides."""
-    top, middle, foot = LIMBS[pair].joints
+    top, middle, foot = kind.joints
     parts = [[np.median(length(joints[f"{a}.{side}"] - joints[f"{b}.{side}"])) for a, b in ((top, middle), (middle, foot))] for side in "LR"]
     upper, lower = np.mean(parts, axis=0)
     return float(upper), float(lower)

@@ -8,7 +8,7 @@ from backend.fitting.kinematics import Rig, relative
 from backend.fitting.quadruped.head import Head, head
 from backend.fitting.quadruped.places import ENDS, Places, place
 from backend.fitting.quadruped.rest import Limb, Rest
-from backend.fitting.quadruped.source import LIMBS, NAMES, Animal
+from backend.fitting.quadruped.source import NAMES, Animal
 from backend.fitting.solver import Pulls
 from backend.fitting.targets import POINT_SIGMA, Targets, between
 from backend.fitting.vectors import frames, length, unit
@@ -30,7 +30,7 @@ def build_targets(rig: Rig, rest: Rest, animal: Animal, contacts: str) -> Target
         limb = rest.limbs[pair, side]
         at = ((limb.top_bone, limb.top, TOP_SHARE), (limb.middle_bone, limb.middle, MIDDLE_SHARE), (limb.last, limb.foot, FOOT_SHARE))
         points.extend((f"{joint}.{side}", bone, own, wanted, share) for joint, (bone, own, share), wanted in
-                      zip(LIMBS[pair].joints, at, places.limbs[pair, side], strict=False))
+                      zip(animal.kinds[pair].joints, at, places.limbs[pair, side], strict=False))
     points += [(ENDS[pair], bone, rest.ends[pair], places.ends[pair], END_SHARE) for pair, bone in (("hind", 0), ("front", chest))]
     if looks is not None:
         points.append(("head", rig.index["head"], rig.heads[rig.index["head"]], looks.place, HEAD_SHARE))
@@ -42,9 +42,10 @@ def build_targets(rig: Rig, rest: Rest, animal: Animal, contacts: str) -> Target
         vectors.extend((bone, axis, turn @ axis, weight) for axis in axes)
 
     left, back, _ = rest.axes.T
-    pull(0, places.pelvis, np.array([left, back]), TRUNK_SIGMA)
-    if chest:
-        pull(chest, places.chest, np.array([left, back]), TRUNK_SIGMA)
+    behind, ahead = _trunk(rig, rest)
+    pull(behind[-1], places.pelvis, np.array([left, back]), TRUNK_SIGMA)
+    for bone in ahead[:1]:
+        pull(bone, places.chest, np.array([left, back]), TRUNK_SIGMA)
     if looks is not None:
         pull(rig.index["head"], looks.turn, np.array([left, back]), HEAD_SIGMA)
     for limb, own in rest.limbs.items():
@@ -66,11 +67,21 @@ def build_targets(rig: Rig, rest: Rest, animal: Animal, contacts: str) -> Target
     return Targets(pulls, relative(rig, world), root, {name: wanted for name, _, _, wanted, _ in points})
 
 
+def _trunk(rig: Rig, rest: Rest) -> tuple[list[int], list[int]]:
+    """The bones that go with hips and tail, from the root on, and those that go with shoulders and neck; the spine bends between them."""
+    line = [0, *rig.chain("spine")]
+    hips, shoulders = (max(place for place, bone in enumerate(line) if rig.carried[rest.limbs[pair, "L"].bones[0], bone]) for pair in ("hind", "front"))
+    hips = min(hips, len(line) - 2) if len(line) > 1 else 0
+    return line[: hips + 1], line[max(shoulders, hips + 1) :]
+
+
 def _first_guess(rig: Rig, rest: Rest, animal: Animal, places: Places, looks: Head | None) -> np.ndarray:
     """World turns [T,N,3,3]: the trunk spread between pelvis and chest, the parts of limbs swung as a whole, the rest carried along."""
-    given = {0: places.pelvis}
+    behind, ahead = _trunk(rig, rest)
     spine, neck = rig.chain("spine"), rig.chain("neck")
-    given |= {bone: between(places.pelvis, places.chest, number / len(spine)) for number, bone in enumerate(spine, 1)}
+    bent = [bone for bone in spine if bone not in behind + ahead]
+    given = dict.fromkeys(behind, places.pelvis) | dict.fromkeys(ahead, places.chest)
+    given |= {bone: between(places.pelvis, places.chest, number / (len(bent) + 1)) for number, bone in enumerate(bent, 1)}
     if looks is not None:
         given[rig.index["head"]] = looks.turn
         given |= {bone: between(places.chest, looks.turn, number / (len(neck) + 1)) for number, bone in enumerate(neck, 1)}
