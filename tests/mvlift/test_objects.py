@@ -129,7 +129,7 @@ def test_what_is_not_there_is_never_seen_and_goes_with_the_body(folder: Path):
 
 
 def test_stage_3_keeps_boxes_in_shape_and_leaves_out_what_is_not_there(folder: Path):
-    positions, lengths = load_motions(folder / "pack")
+    positions, lengths, _ = load_motions(folder / "pack")
     there = np.isfinite(positions).all((1, 3))
     assert (there[:, BALL[0]] != there[:, BOX[0]]).all()
     assert there[:, :18].all()
