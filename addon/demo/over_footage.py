@@ -76,8 +76,9 @@ def lift(wish: argparse.Namespace, rig: bpy.types.Object, bodies: list[bpy.types
     settings.pack_name = wish.pack
     settings.footage, settings.counts_from = str(wish.footage or ""), wish.counts_from
     settings.height = wish.height or settings.height
-    for track in settings.tracks:
-        track.chosen = track.name == (wish.track or settings.tracks[0].name)
+    if wish.track:
+        for track in settings.tracks:
+            track.chosen = track.name == wish.track
     scene.kinelift_retarget.target = rig
     if wish.rig in METARIGS:
         scene.kinelift_keys.controls = "IK"
@@ -122,11 +123,10 @@ def add_lines(lifted: Lifted, frame: int, pixel: float) -> list[bpy.types.Object
     camera, size, (pixels, sure) = lifted.take.camera, lifted.motion.camera.image_size, lifted.seen(frame)
     places = before_the_camera(camera, pixels / size)
     wide = np.ptp(before_the_camera(camera, np.array([[0.0, 0], [pixel * LINE / size[0], 0]])), axis=0)
-    shown = sure > SURE
-    names, kept = np.array(lifted.motion.joint_names), np.flatnonzero(shown)
+    kept = np.flatnonzero(sure > SURE)
     order = {joint: number for number, joint in enumerate(kept)}
     parents = [order.get(lifted.motion.parents[joint], -1) for joint in kept]
-    source = Source(places[None, kept], parents, [side_of(name) for name in names[kept]], np.zeros((1, 0, 3)))
+    source = Source(places[None, kept], parents, [""] * len(kept), np.zeros((1, 0, 3)))  # characters are of the colours that sides have
     made = add_stick(source, 0, float(np.linalg.norm(wide)))
     for item in made:
         item.visible_shadow = item.visible_diffuse = item.visible_glossy = False
