@@ -194,7 +194,7 @@ def over_the_footage(lifted: Lifted, frames: list[int], floor: bpy.types.Object,
     whole = (max(round(image[0] * share), CELL[0]), max(round(image[1] * share), CELL[1]))
     screen = footage_scene(camera.data.background_images[0]) if camera.data.background_images else None
     contact_sheet.set_up_render(scene, whole)
-    scene.cycles.samples, scene.render.film_transparent, scene.camera = SAMPLES, True, camera
+    scene.cycles.samples, scene.render.film_transparent, scene.camera = 3 * SAMPLES, True, camera  # no denoiser smooths outlines
     scene.render.image_settings.color_mode = "RGBA"
     scene.render.use_border, floor.is_shadow_catcher = True, True
     scene.render.filepath = str(folder / "rig.png")
@@ -301,9 +301,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cells = over_the_footage(lifted, frames, floor, Path(folder)) + from_aside(lifted, frames, floor, Path(folder))
     contact_sheet.write_picture(wish.to, contact_sheet.arranged(cells, len(frames)))
-    made = lifted.motion.provenance
+    made, camera = lifted.motion.provenance, lifted.motion.camera
     print(f"{wish.poses.name}: the motion is {made['pixels_off']} pixels from the 2D poses in the mean; focal length {made['focal']:.0f} pixels, camera "
-          f"{lifted.take.camera.location.z:.2f} m above the floor")
+          f"{-camera.R[:, 2] @ camera.t:.2f} m above the floor")
     print(f"{wish.to}: frames {', '.join(map(str, frames))} of the scene", flush=True)
 
 

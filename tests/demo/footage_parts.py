@@ -11,6 +11,7 @@ from mathutils import Matrix, Vector
 
 from kinelift.addon.demo.over_footage import (
     Lifted,
+    add_lines,
     azimuth_aside,
     before_the_camera,
     footage_scene,
@@ -69,4 +70,9 @@ for frame in (13, 15):
     number = frame - 11 + 1 + 3
     assert np.abs(middle[:3] - (number / 10, 0.5, 1 - number / 10)).max() < 0.02, (frame, middle)
     assert lifted.at(frame) == frame - 13 and lifted.seen(frame)[0][0, 0] == 2 * 2 * (2 + frame - 13), "the poses are those of another moment"
+scene.render.resolution_x, scene.render.resolution_y = 640, 360  # as the sheet renders, which is another size than the video's
+joint, = add_lines(lifted, 13, 1.0)
+assert np.abs(in_picture(camera, np.array([joint.location])) / 10 - lifted.seen(13)[0]).max() < 1e-2 and not joint.visible_shadow
+poses["confidences"][:] = 0
+assert not add_lines(lifted, 13, 1.0), "joints that nobody saw are drawn"
 print("over the footage")
