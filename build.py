@@ -10,6 +10,8 @@
                                             how good recorded motions sit on Rigify's rigs and on glTF characters
     python build.py pictures --data FOLDER --characters FOLDER
                                             the pictures of docs/rigs.md: motions beside the rigs they were put on
+    python build.py footage --pack PACK --poses FILE --to PICTURE [options]
+                                            a picture of a lifted video: the rig over the footage, and from another side
 """
 
 from __future__ import annotations
@@ -110,14 +112,23 @@ def with_rigs(options: list[str]) -> list[str]:
 
 
 def pictures(options: list[str]) -> int:
+    return program("pictures", options)
+
+
+def footage(options: list[str]) -> int:
+    return program("footage", options)
+
+
+def program(name: str, options: list[str]) -> int:
+    """Runs a program of tests/programs that makes pictures."""
     debian.ensure_packages(tools=False)
     environments.ensure(environments.development())
     environments.ensure(environments.wheel(DEMO_WHEEL))
     sys.stdout.flush()
-    return subprocess.run([str(python_of(VENV)), "-m", "tests.programs.pictures", *options], cwd=ROOT).returncode
+    return subprocess.run([str(python_of(VENV)), "-m", f"tests.programs.{name}", *options], cwd=ROOT).returncode
 
 
-COMMANDS = {"demo": demo, "test": test, "package": package, "bench": bench, "pictures": pictures}
+COMMANDS = {"demo": demo, "test": test, "package": package, "bench": bench, "pictures": pictures, "footage": footage}
 
 
 def main() -> int:

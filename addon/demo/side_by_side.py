@@ -115,12 +115,13 @@ def retarget(rig: bpy.types.Object, motion: Path, controls: str, root_motion: st
     data = read_npz(motion, "motion file", "Choose another", "bad-motion", needed=("positions", "joint_names", "parents"))
     scale = float(read_npz(fit_file, "fit file", "Fit again", "bad-fit", needed=("scale",))["scale"])
     shift = description.origin
-    sides = [_side(str(name)) for name in data["joint_names"]]
+    sides = [side_of(str(name)) for name in data["joint_names"]]
     balls = scale * data["object_positions"] + shift if "object_positions" in data else np.zeros((len(data["positions"]), 0, 3))
     return Source(scale * data["positions"] + shift, data["parents"].tolist(), sides, balls), description.mapping.kind
 
 
-def _side(name: str) -> str:
+def side_of(name: str) -> str:
+    """The side of a joint, as SIDES has it."""
     return "L" if name.lower().startswith("l") else "R" if name.lower().startswith("r") else ""
 
 
@@ -188,11 +189,9 @@ def render(path: Path, rig: bpy.types.Object, bodies: list[bpy.types.Object], so
     for frame in frames:
         scene.frame_set(frame)
         seen.append(np.concatenate([points_of(bodies), source.at(frame - frames[0])]))
-    facing = np.mean([_facing(source, frame - frames[0]) for frame in frames], axis=0)
-    azimuth = float(np.arctan2(facing[0], -facing[1])) + VIEWS[kind]
-    height = max(points[:, 2].max() for points in seen)
-    targets = [np.array([*(points[:, :2].min(0) + points[:, :2].max(0)) / 2, 0.47 * height]) for points in seen]
-    distance = max(stage.fitting_distance(points, target, azimuth, aspect) for points, target in zip(seen, targets, strict=True))
+    forward = np.mean([facing(source.at(frame - frames[0]), source.sides) for frame in frames], axis=0)
+    azimuth = float(np.arctan2(forward[0], -forward[1])) + VIEWS[kind]
+    targets, height, distance = framing(seen, azimuth, aspect)
     sticks, rigs = [], []
     with tempfile.TemporaryDirectory() as folder:
         for frame, target in zip(frames, targets, strict=True):
@@ -211,9 +210,16 @@ def render(path: Path, rig: bpy.types.Object, bodies: list[bpy.types.Object], so
     return contact_sheet.write_picture(path, contact_sheet.arranged([*sticks, *rigs], len(frames)))
 
 
-def _facing(source: Source, frame: int) -> np.ndarray:
-    """[2] across from the left joints to the right ones, turned forwards."""
-    places, sides = source.at(frame), np.array(source.sides)
+def framing(seen: list[np.ndarray], azimuth: float, aspect: float) -> tuple[list[np.ndarray], float, float]:
+    """What a camera looks at that sees points [N,3] at each of several frames, how tall they are, and from how far it sees them all."""
+    height = max(points[:, 2].max() for points in seen)
+    targets = [np.array([*(points[:, :2].min(0) + points[:, :2].max(0)) / 2, 0.47 * height]) for points in seen]
+    return targets, height, max(stage.fitting_distance(points, target, azimuth, aspect) for points, target in zip(seen, targets, strict=True))
+
+
+def facing(places: np.ndarray, sides: list[str]) -> np.ndarray:
+    """[2] across from the left joints to the right ones, turned forwards, of joints [J,3]."""
+    sides = np.array(sides)
     left = places[sides == "L"].mean(0) - places[sides == "R"].mean(0)
     forward = np.cross(left, [0, 0, 1])[:2]
     return forward / (np.linalg.norm(forward) + 1e-9)

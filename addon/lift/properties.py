@@ -111,7 +111,8 @@ class KineliftLift(bpy.types.PropertyGroup):
     joints: EnumProperty(name="Joints", description="Which joint set it is, where several have as many joints",
                          items=_choices(_joint_sets(), "Found by names, number or shape"))
     y_up: BoolProperty(name="Y Up", description="In this file y grows upwards")
-    counts_from: IntProperty(name="First Frame Is", description="The number that the pose file gives the first frame of the footage", min=0, max=10**6)
+    counts_from: IntProperty(name="First Frame Is", description="The number that the pose file gives the first frame of the footage; below 0 where "
+                             "the poses begin later in it", min=-10**6, max=10**6)
     makes_camera: BoolProperty(name="Make Camera", default=True, description="Make the camera that filmed it the scene's, and render in the size of the video")
     plant: BoolProperty(name="Plant Feet", default=True, description="Put standing feet on the floor and keep them in place")
     seed: IntProperty(name="Seed", description="What the picture doesn't tell is drawn anew with each seed", default=0, min=0, max=MAX_SEED)

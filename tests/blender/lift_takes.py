@@ -115,6 +115,8 @@ def test_a_movie_tells_what_the_poses_do_not():
     assert bpy.ops.kinelift.import_poses(filepath=str(copied)) == {"FINISHED"}
     assert settings.footage == str(copied.with_suffix(".mp4")) and (settings.fps, tuple(settings.image_size)) == (25, (64, 48))
     assert not settings.lacking
+    settings.counts_from = -62
+    assert settings.wish().counts_from == -62, "poses that begin later in the footage than it does can't be told"
     read(scene)
     assert not settings.footage and settings.fps == 0, "another file's movie stayed"
     settings.image_size, settings.footage = size, str(copied.with_suffix(".mp4"))

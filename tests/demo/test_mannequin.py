@@ -30,6 +30,10 @@ def test_bones_shown_as_solids_lie_along_them(demo_wheel):
     assert "solids lie along bones" in demo_wheel.run(SCRIPTS / "solid_bones.py").stdout
 
 
+def test_what_is_over_footage_is_where_the_camera_sees_it(demo_wheel, tmp_path):
+    assert "over the footage" in demo_wheel.run(SCRIPTS / "footage_parts.py", tmp_path).stdout
+
+
 def test_a_contact_sheet_shows_every_frame(demo_wheel, tmp_path):
     sheet = tmp_path / "sheet.png"
     demo_wheel.run(SCRIPTS / "small_sheet.py", sheet)

@@ -56,14 +56,14 @@ def motion_of(name: str, data: Path, folder: Path) -> Path:
     return next((folder / name).glob("*.npz"))
 
 
-def shrink(path: Path, to: Path) -> None:
-    """Writes a picture with as many colours as its size allows. Raises SetupError where it stays too large."""
+def shrink(path: Path, to: Path, largest: int = LARGEST) -> None:
+    """Writes a picture with as many colours as its size in bytes allows. Raises SetupError where it stays too large."""
     picture = Image.open(path).convert("RGB")
     for colours in COLOURS:
         picture.quantize(colours, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(to, optimize=True)
-        if to.stat().st_size <= LARGEST:
+        if to.stat().st_size <= largest:
             return
-    raise SetupError(f"{to.name} is larger than {LARGEST} bytes", "Lower the size of its cells in addon/demo/side_by_side.py")
+    raise SetupError(f"{to.name} is larger than {largest} bytes", "Lower the size of the cells in addon/demo")
 
 
 def main() -> None:
