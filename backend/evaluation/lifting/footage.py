@@ -36,7 +36,6 @@ YAWS = 12  # directions from which a camera is tried
 EVERY = 4  # frames are looked at to fit a camera
 SURE = 0.3  # confidence from which a point counts
 ROUNDNESS = 10.0  # pixels; larger distances count less when a camera is fitted
-FOCALS = (0.5, 4.0)  # widths of the picture
 LEAST_POINTS = 50
 
 
@@ -70,56 +69,51 @@ def read_footage(path: Path, skeleton: Skeleton, fps: float, start: float, secon
 
 @dataclass(frozen=True)
 class FittedCamera:
-    """rotation [3,3] and shift [3] from the world to x right, y down, z ahead; focal in pixels; middle [2] of the picture."""
+    """A camera that is far away: axes [2,3] to the right and down, and pixels a metre."""
 
-    rotation: np.ndarray
-    shift: np.ndarray
-    focal: float
-    middle: np.ndarray
+    axes: np.ndarray
+    scale: float
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Pixels [...,2] of points [...,3]."""
-        seen = points @ self.rotation.T + self.shift
-        return self.focal * seen[..., :2] / np.maximum(seen[..., 2:], 1e-3) + self.middle
+        """Pixels [...,2] from the root of points [...,3] from the root."""
+        return self.scale * points @ self.axes.T
 
 
-def fit_camera(points: np.ndarray, pixels: np.ndarray, sure: np.ndarray, image_size: tuple[int, int]) -> FittedCamera:
-    """The camera that sees points [T,J,3], Z up, most nearly at pixels [T,J,2]: robust least squares from several sides; sure [T,J] weighs."""
+def fit_camera(points: np.ndarray, pixels: np.ndarray, sure: np.ndarray) -> FittedCamera:
+    """The camera that sees points [T,J,3], Z up, most nearly at pixels [T,J,2], both from the root of their frame: robust least squares from
+    several sides; sure [T,J] weighs. Where the root goes is left out: an error in depth by the path would outweigh those of the pose."""
     known = sure > SURE
     world, seen, weight = points[known], pixels[known], np.sqrt(sure[known])[:, None]
-    width, middle = max(image_size), np.array(image_size) / 2
-    centre = world.mean(0)
-    tall = np.ptp(np.percentile(world[:, 2], (5, 95))) / max(np.ptp(np.percentile(seen[:, 1], (5, 95))), 1.0)
 
     def camera(values: np.ndarray) -> FittedCamera:
-        rotation = Rotation.from_rotvec(values[:3]).as_matrix()
-        return FittedCamera(rotation, values[3:6] - rotation @ centre, math.exp(values[6]) * width, middle)
+        return FittedCamera(Rotation.from_rotvec(values[:3]).as_matrix()[:2], math.exp(values[3]))
 
     def off(values: np.ndarray) -> np.ndarray:
         return ((camera(values).project(world) - seen) * weight).ravel()
 
     down = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # a level camera that looks along +Y
+    start = math.log(np.std(seen[:, 1]) / np.std(world[:, 2]))
     tries = []
     for yaw in np.arange(YAWS) * 2 * math.pi / YAWS:
         turn = Rotation.from_matrix(down @ Rotation.from_euler("z", yaw).as_matrix()).as_rotvec()
-        depth = tall * width
-        start = np.concatenate([turn, np.append((seen.mean(0) - middle) / width * depth, depth), [0.0]])
-        tries.append(least_squares(off, start, loss="soft_l1", f_scale=ROUNDNESS, max_nfev=60,
-                                   bounds=([-np.inf] * 5 + [0.1, math.log(FOCALS[0])], [np.inf] * 6 + [math.log(FOCALS[1])])))
+        tries.append(least_squares(off, np.append(turn, start), loss="soft_l1", f_scale=ROUNDNESS, max_nfev=60))
     return camera(min(tries, key=lambda one: one.cost).x)
 
 
-def left_over(points: np.ndarray, poses: Poses2D, frames: slice) -> float:
-    """How far points [T,J,3] are from what a camera saw in these frames, when it is fitted: the mean distance in per cent of the person's
-    height in the picture. Raises KineliftError where the camera hardly saw the person."""
+def left_over(points: np.ndarray, poses: Poses2D, frames: slice, hips: list[int]) -> float | None:
+    """How far points [T,J,3] are from what a camera saw in these frames, when it is fitted, the hips of every frame together: the mean distance
+    in per cent of the person's height in the picture. None where the camera hardly saw the person."""
     joints = points.shape[1]
     pixels, sure = poses.keypoints[0, frames, :joints], poses.confidences[0, frames, :joints]
-    if (sure[::EVERY] > SURE).sum() < LEAST_POINTS:
-        raise KineliftError(f"camera {poses.track_ids[0]!r} hardly sees the person", "Leave the file out, or choose another window", poses.source, "bad-data")
-    camera = fit_camera(points[::EVERY], pixels[::EVERY], sure[::EVERY], poses.image_size)
+    sure = sure * (sure[:, hips].mean(1, keepdims=True) > SURE)
     known = sure > SURE
-    heights = [np.ptp(frame[there, 1]) for frame, there in zip(pixels, known, strict=True) if there.sum() > joints // 2]
-    return 100 * float(np.linalg.norm(camera.project(points) - pixels, axis=-1)[known].mean() / np.percentile(heights, 90))
+    whole = known.sum(1) > joints // 2
+    if not whole.any() or known[::EVERY].sum() < LEAST_POINTS:
+        return None
+    points, centred = (part - part[:, hips].mean(1, keepdims=True) for part in (points, pixels))
+    camera = fit_camera(points[::EVERY], centred[::EVERY], sure[::EVERY])
+    heights = [np.ptp(frame[there, 1]) for frame, there in zip(pixels[whole], known[whole], strict=True)]
+    return 100 * float(np.linalg.norm(camera.project(points) - centred, axis=-1)[known].mean() / np.percentile(heights, 90))
 
 
 def as_scene(poses: Poses2D, camera: Camera, skeleton: Skeleton) -> Scene:
@@ -157,7 +151,8 @@ TITLES = {"ours": "MVLift, ours, camera unknown", "smplify": "SMPLify-2D, with t
 PAGE = """# Real footage
 
 {files} sequences of {seconds:g} s, filmed by {cameras} cameras at once; 2D poses by a detector. Camera {filmed} is lifted. No 3D truth is known, and no camera:
-each camera is fitted to the lifted motion and to its own 2D poses, and what is left over between the two is measured. This page is one run of
+each camera is fitted to the lifted motion and to its own 2D poses, and what is left over between the two is measured, the hips of every frame together:
+it is the pose that is judged, not the path. This page is one run of
 
 ```
 {command}
@@ -165,7 +160,8 @@ each camera is fitted to the lifted motion and to its own 2D poses, and what is 
 
 {table}
 
-± is 1.96 std / sqrt(n) over sequences. In the camera that filmed even a flat figure fits; the others see it from the side.
+± is 1.96 std / sqrt(n) over sequences. In the camera that filmed even a flat figure fits; the others see it from the side. Cameras that hardly see the
+person are left out.
 """
 
 
@@ -186,18 +182,29 @@ def add_arguments(parser) -> None:
 def measure(footage: Sequence[Footage], filmed: str, lifters: Lifters) -> dict[str, dict[str, list[float]]]:
     """What is left over in the camera that filmed and in the others, by row: {row: {"filmed": [...], "others": [...]}}, a number a file."""
     found: dict[str, dict[str, list[float]]] = {name: {"filmed": [], "others": []} for name in TITLES}
+    hips = hips_of(lifters.domain.skeleton)
     for one in footage:
         cameras = one.poses.track_ids
         if filmed not in cameras:
             raise KineliftError(f"there is no camera {filmed!r}", f"Give one of {', '.join(cameras)} as --filmed", one.name, "bad-setting")
         rows, frames = rows_of(one, cameras.index(filmed), lifters)
-        for name, points in rows.items():
-            off = {camera: left_over(points, one.of(number), frames) for number, camera in enumerate(cameras)}
-            found[name]["filmed"].append(off.pop(filmed))
-            found[name]["others"].append(float(np.mean(list(off.values()))))
+        off = {name: {camera: left_over(points, one.of(number), frames, hips) for number, camera in enumerate(cameras)} for name, points in rows.items()}
+        blind = [camera for camera in cameras if off["ours"][camera] is None]
         print_progress(1.0, "")
-        print(f"done: {one.name}", flush=True)
+        if filmed in blind or len(blind) == len(cameras) - 1:
+            print(f"left out: {one.name}: its cameras hardly see the person", flush=True)
+            continue
+        for name, row in off.items():
+            found[name]["filmed"].append(row[filmed])
+            found[name]["others"].append(float(np.mean([value for camera, value in row.items() if camera not in (filmed, *blind)])))
+        print(f"done: {one.name}" + (f", without the cameras {', '.join(blind)}, which hardly see the person" if blind else ""), flush=True)
+    if not found["ours"]["filmed"]:
+        raise KineliftError("no camera sees the person", "Choose another window or camera with --start and --filmed", filmed, "bad-data")
     return found
+
+
+def interval(values: Sequence[float]) -> str:
+    return with_interval(float(np.mean(values)), 1.96 * float(np.std(values)) / math.sqrt(len(values)))
 
 
 def run(arguments) -> int:
@@ -212,10 +219,9 @@ def run(arguments) -> int:
     footage = [read_footage(path, domain.skeleton, lifters.model.fps, arguments.start, arguments.seconds) for path in files]
     found = measure(footage, arguments.filmed, lifters)
     table = markdown_table(["left over, % of the person's height", "in the camera that filmed", "in the others"],
-                           [[title, *(with_interval(float(np.mean(found[name][which])), 1.96 * float(np.std(found[name][which])) / math.sqrt(len(footage)))
-                                      for which in ("filmed", "others"))] for name, title in TITLES.items()])
+                           [[title, *(interval(found[name][which]) for which in ("filmed", "others"))] for name, title in TITLES.items()])
     print(f"\n{table}\n")
     cameras = len(footage[0].poses.track_ids)
-    write_output(arguments, lambda: PAGE.format(command=arguments.typed, files=len(footage), seconds=arguments.seconds, cameras=cameras,
+    write_output(arguments, lambda: PAGE.format(command=arguments.typed, files=len(found["ours"]["filmed"]), seconds=arguments.seconds, cameras=cameras,
                                                 filmed=arguments.filmed, table=table), found)
     return 0
