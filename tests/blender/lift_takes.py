@@ -40,6 +40,7 @@ def stick_of(take, motion):
 
 
 def read(scene):
+    scene.kinelift_lift.pack = "tinylift"
     assert bpy.ops.kinelift.import_poses(filepath=poses) == {"FINISHED"}
     return scene.kinelift_lift
 
