@@ -65,7 +65,7 @@ def test_a_click_on_generate_makes_a_take_that_plays(opened, tmp_path):
 def test_from_a_pose_file_to_a_rig_in_two_clicks(opened, tmp_path):
     """A path typed into the field reads the file, a click lifts it, and the rig moves in the picture."""
     poses = filmed_walk(tmp_path / "dance.npz")
-    window = opened(rig="Player")
+    window = opened(rig="Player", lift_pack="tinylift")
     window.open_tab("Kinelift")
     window.fill("kinelift_lift.file", str(poses))
     read = window.wait(lambda state: state["poses"] and not state["job"], 120, "the tracks of the file")

@@ -55,6 +55,8 @@ def write_state() -> float:
 target, *settings = sys.argv[sys.argv.index("--") + 1:]
 given = dict(setting.split("=") for setting in settings)
 rig = given.pop("rig", "")
+if "lift_pack" in given:
+    bpy.context.scene.kinelift_lift.pack = given.pop("lift_pack")
 for name, value in given.items():
     group = bpy.context.scene.kinelift_generate
     setattr(group, name, type(getattr(group, name))(value))
