@@ -84,7 +84,8 @@ def project(domain: Domain, clips: list[Clip], motions: int, seed: int, stitch: 
     distances = np.zeros(motions) if isinstance(settings["camera"]["distance"], list) else None
     for row, (body, seen, name) in zip(range(motions), bodies(domain, clips, rng, stitch)):
         if distances is not None:
-            distances[row] = distance = clear_distance(body, settings["camera"]["distance"], rng)
+            aim = body[0, domain.skeleton.joints.index(domain.skeleton.root)]
+            distances[row] = distance = clear_distance(body, aim, settings["camera"]["distance"], rng)
         flat, confidence = film(body, seen, domain, rng, distance)
         keypoints[row, : len(body)], confidences[row, : len(body)], lengths[row] = flat, confidence, len(body)
         names.append(name)
@@ -156,9 +157,9 @@ def _thing(skeleton: Skeleton, kind: str) -> str:
     return next(name for name in skeleton.things if (name in skeleton.rigid) == (kind == "box"))
 
 
-def clear_distance(body: np.ndarray, between: list[float], rng: np.random.Generator) -> float:
-    """A distance in metres at which a camera that looks at the first frame of body [T,J,3] never has it closer than CLEAR."""
-    reach = float(np.linalg.norm((body - body[0].mean(0))[..., :2], axis=-1).max())
+def clear_distance(body: np.ndarray, aim: np.ndarray, between: list[float], rng: np.random.Generator) -> float:
+    """A distance in metres at which a camera that looks at the point `aim` [3] never has body [T,J,3] closer than CLEAR."""
+    reach = float(np.linalg.norm(body - aim, axis=-1).max())
     return max(float(rng.uniform(*between)), reach + CLEAR)
 
 

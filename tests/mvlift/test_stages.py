@@ -80,7 +80,9 @@ def test_a_camera_stands_still_while_the_walker_goes(data):
     assert np.linalg.norm(path[0]) < 0.03
     assert np.linalg.norm(path[-1]) > 0.1
     far = clip.keypoints + np.linspace(0, 20, len(clip.keypoints))[:, None, None] * [0, -1, 0]
-    assert clear_distance(far, [3.0, 6.0], np.random.default_rng(0)) > 20
+    assert clear_distance(far, far[0, root], [3.0, 6.0], np.random.default_rng(0)) > 20
+    horse = np.zeros((2, 5, 3)) + np.linspace(0, 2.5, 5)[:, None] * [0, -1, 0]  # the camera looks at its tail
+    assert clear_distance(horse, horse[0, 0], [2.0, 2.0], np.random.default_rng(0)) >= 3.5
 
 
 def test_domains_may_be_based_on_others(tmp_path: Path):

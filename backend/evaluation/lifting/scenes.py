@@ -96,7 +96,7 @@ def make_scene(name: str, body: np.ndarray, there: np.ndarray, domain: Domain, r
     points = mean_joints(points - points[0, hips].mean(0) * [1, 1, 0], skeleton)
     elevation = float(rng.uniform(*elevation_between(domain)))
     points = points @ view_axes(torch.tensor(rng.uniform(-math.pi, math.pi)), torch.tensor(0.0).double()).numpy()[[0, 2, 1]].T
-    distance = clear_distance(body, list(np.broadcast_to(camera["distance"], 2)), rng)
+    distance = clear_distance(body, body[0, hips].mean(0), list(np.broadcast_to(camera["distance"], 2)), rng)
     filming = camera_at(points[0, hips].mean(0), distance, elevation, BOX_FOCAL * distance / SHOWN_DISTANCE)
     pixels = filming.project(points)
     noise = gaussian_filter1d(rng.standard_normal(pixels.shape), 1.0, axis=0) * 1.9 * NOISE  # the filter leaves 0.53 of the spread
