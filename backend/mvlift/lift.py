@@ -18,11 +18,13 @@ from backend.motion.bones import hold_bone_lengths, median_lengths
 from backend.motion.cameras import view_axes
 from backend.motion.motion3d import Camera, Motion3D
 from backend.motion.planting import plant
-from backend.mvlift.denoise import Denoised, DenoiseSettings, Track, denoise
+from backend.mvlift.alternate import AlternateSettings, alternate
+from backend.mvlift.denoise import Denoised, DenoiseSettings, denoise
 from backend.mvlift.ground import floor_height, level, mean_size
 from backend.mvlift.model import LiftModel, load_lift_model
 from backend.mvlift.rigid_fit import things_of
 from backend.mvlift.skeleton_fit import fit_skeleton
+from backend.mvlift.track import Track
 from backend.mvlift.windows import fill_gaps, up_of
 from backend.poses.poses2d import Poses2D
 from rigs import Skeleton
@@ -35,13 +37,14 @@ BETTER = 0.95  # share of the usual focal length's error below which another one
 FLOOR_SHARES = (0.85, 1.18)  # by how much tracks are scaled so that all stand on one floor
 LOWEST_CAMERA = 0.3  # metres above the floor of people; a lower camera does not tell sizes
 LEAST_FRAMES = 2
+HELD = (10.0, 0.0)  # across the picture the camera saw where the body is; how far away it is, standing feet know better
 
 
 @dataclass(frozen=True)
 class LiftSettings:
     """What the user chose. height: of the subject in metres, 0 for the pack's usual one; focal: in pixels, 0 where unknown; pitch: degrees
-    by which the camera looks down, nan where unknown; calls and look_calls: network evaluations a view, and those of the first look that tells
-    pitch and focal length; plant: put standing feet on the floor and keep them in place."""
+    by which the camera looks down, nan where unknown; calls and look_calls: network evaluations a view, 0 for as many as usual, and those of the
+    first look that tells pitch and focal length; plant: put standing feet on the floor and keep them in place."""
 
     pack: str
     poses: str
@@ -49,7 +52,7 @@ class LiftSettings:
     focal: float = 0.0
     pitch: float = math.nan
     seed: int = 0
-    calls: int = 14
+    calls: int = 0
     look_calls: int = 6
     plant: bool = True
     device: str = "auto"
@@ -66,8 +69,12 @@ class LiftSettings:
         check(math.isfinite(self.focal) and self.focal >= 0, f"a focal length of {self.focal} pixels means nothing", "Give a positive number, or 0")
         check(math.isnan(self.pitch) or -60 <= self.pitch <= 80, f"a pitch of {self.pitch} degrees is out of range", "Give degrees from -60 to 80")
         check(0 <= self.seed <= MAX_SEED, f"seed {self.seed} is out of range", f"Give a whole number from 0 to {MAX_SEED}")
-        for calls in (self.calls, self.look_calls):
+        for calls in (self.calls or 2, self.look_calls):
             check(2 <= calls <= 999, f"{calls} network calls can't be made", "Ask for 2 to 999")
+
+    def calls_of(self, model: LiftModel) -> int:
+        """Network evaluations a view: what starts from a fitted body needs fewer than what starts from noise."""
+        return self.calls or (DenoiseSettings.calls if model.prior is None else AlternateSettings.calls)
 
 
 @dataclass
@@ -231,7 +238,7 @@ def to_world(model: LiftModel, found: list[Subject], results: list[Denoised], up
         steady = hold_bone_lengths(motion[:, :joints], list(skeleton.parents), skeleton.mirror_order[:joints], skeleton.elastic_joints)
         error = float((np.linalg.norm(camera.project(motion) - subject.pixels, axis=-1) * subject.trust).sum() / max(subject.trust.sum(), 1e-6))
         if settings.plant:
-            steady, shift = plant(steady, skeleton, model.fps, standing)
+            steady, shift = plant(steady, skeleton, model.fps, standing, HELD)
             motion = motion + shift[:, None]
         provenance = {"kinelift": __version__, "pack": model.name, "poses": Path(poses.source).name, "track": subject.id, "first_frame": subject.start,
                       "video_first_frame": poses.first_frame, "video_step": poses.step, "video_fps": poses.fps, "focal": focal,
@@ -245,7 +252,8 @@ def lift(poses: Poses2D, model: LiftModel, settings: LiftSettings, report: Repor
     """The motion of every track in one world, seen by one camera. Raises KineliftError or Cancelled."""
     settings.check()
     found = subjects(poses, model)
-    share = settings.look_calls / (settings.calls + settings.look_calls)
+    calls = settings.calls_of(model)
+    share = settings.look_calls / (calls + settings.look_calls)
     focal, up = look(model, found, poses, settings, lambda fraction, message: report(fraction * share, message))
     results = []
     for number, subject in enumerate(found):
@@ -254,7 +262,8 @@ def lift(poses: Poses2D, model: LiftModel, settings: LiftSettings, report: Repor
         def within(fraction: float, message: str, number: int = number) -> None:
             report(share + (1 - share) * (number + fraction) / len(found), message)
 
-        results.append(denoise(track, settings.seed, DenoiseSettings(calls=settings.calls), within))
+        results.append(denoise(track, settings.seed, DenoiseSettings(calls=calls), within) if model.prior is None else
+                       alternate(track, model.prior, up, settings.seed, AlternateSettings(calls=calls), within))
     return to_world(model, found, results, up, focal, poses, settings)
 
 
@@ -278,7 +287,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--focal", type=float, default=0.0, help="focal length in pixels; the file's, or estimated, without it")
     parser.add_argument("--pitch", type=float, default=math.nan, help="degrees by which the camera looks down; estimated without it")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--calls", type=int, default=LiftSettings.calls, help="network evaluations a view")
+    parser.add_argument("--calls", type=int, default=LiftSettings.calls, help="network evaluations a view; as many as usual without it")
     parser.add_argument("--look-calls", type=int, default=LiftSettings.look_calls, help="network evaluations a view to estimate the camera")
     parser.add_argument("--no-plant", dest="plant", action="store_false", help="leave the feet where the picture shows them")
     parser.add_argument("--device", default="auto")

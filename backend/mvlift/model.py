@@ -17,6 +17,7 @@ from backend.devices import choose_device
 from backend.diffusion.schedule import Schedule
 from backend.errors import KineliftError
 from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
+from backend.mvlift.pose_prior import PRIOR, PosePrior
 from backend.mvlift.windows import Body
 from backend.packs.catalogue import CARD, WEIGHTS
 from backend.packs.model import find_pack
@@ -61,7 +62,8 @@ class Features:
 
 @dataclass
 class LiftModel:
-    """A network ready to use. body: how windows are framed; features: what it sees."""
+    """A network ready to use. body: how windows are framed; features: what it sees; prior: how bodies are mostly posed, None for packs that
+    were not trained on motions in 3D."""
 
     name: str
     card: dict
@@ -70,6 +72,7 @@ class LiftModel:
     body: Body
     schedule: Schedule
     skeleton: Skeleton
+    prior: PosePrior | None = None
 
     @property
     def device(self) -> torch.device:
@@ -129,4 +132,5 @@ def load_lift_model(name_or_folder: str, device: str = "auto", kind: str = MULTI
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise KineliftError(f"the weights don't fit their card ({error})", "Copy or train the pack again", place, "bad-pack") from error
     features = make_features(mean.to(target), std.to(target), body)
-    return LiftModel(folder.name, card, denoiser.to(target).eval().requires_grad_(False), features, body, schedule, skeleton)
+    prior = PosePrior.load(folder, skeleton) if (folder / PRIOR).is_file() else None
+    return LiftModel(folder.name, card, denoiser.to(target).eval().requires_grad_(False), features, body, schedule, skeleton, prior)

@@ -23,6 +23,7 @@ from backend.motion.motion2d import Motion2DSet
 from backend.mvlift.model import LINE, LiftModel, load_lift_model
 from backend.mvlift.network import LiftNetworkSettings
 from backend.mvlift.optimise import FAST, PAPER, Optimiser, OptimiseSettings
+from backend.mvlift.pose_prior import PosePrior
 from backend.mvlift.synthesise import chunks, load_motions, synthesise, synthesise_by
 from backend.mvlift.training import LineTrainer, MultiviewTrainer, distances_of, in_rays, middle_elevation, require_lift
 from backend.mvlift.windows import fill_gaps, frame, up_of
@@ -95,6 +96,12 @@ class PackTrainer(MultiviewTrainer):
     def __init__(self, *arguments, source: dict):
         self.source = source
         super().__init__(*arguments)
+        self.prior = PosePrior.learn([motion[:length] for motion, length in zip(self.motions, self.lengths)], self.line.skeleton, self.settings.seed)
+
+    def save(self) -> None:
+        super().save()
+        if self.rank == 0:
+            self.prior.save(self.folder)
 
     def card(self) -> dict:
         card = super().card()

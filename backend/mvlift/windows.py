@@ -20,6 +20,12 @@ NEAREST = 0.05  # forward part of a turned ray; what is nearer to the picture's 
 BOX_DISTANCE, BOX_FOCAL, BOX_IMAGE = 3.0, 1000.0, (1920.0, 1080.0)  # the official program's camera
 
 
+def hips_of(skeleton: Skeleton) -> list[int]:
+    """The joints whose mean is the root of a body in the world: both hips, or the skeleton's root."""
+    roles = {role: skeleton.joints.index(name) for name, role in skeleton.roles.items()}
+    return [roles[role] for role in ("hip.L", "hip.R") if role in roles] or [skeleton.joints.index(skeleton.root)]
+
+
 @dataclass(frozen=True)
 class Framing:
     """How windows were framed. turn [B,3,3]: axes right, up, forward of the turned camera in those of the one that filmed; zoom [B]:
@@ -47,9 +53,7 @@ class Body:
 
     @classmethod
     def of(cls, skeleton: Skeleton, lengths: Sequence[float] | None = None, box: Sequence[float] | None = None) -> Body:
-        roles = {role: skeleton.joints.index(name) for name, role in skeleton.roles.items()}
-        roots = [roles[role] for role in ("hip.L", "hip.R") if role in roles] or [skeleton.joints.index(skeleton.root)]
-        centre = torch.zeros(len(skeleton.keypoints))
+        centre, roots = torch.zeros(len(skeleton.keypoints)), hips_of(skeleton)
         centre[roots] = 1 / len(roots)
         bones = [(parent, child) for parent, child in skeleton.bones if child not in skeleton.elastic_joints]
         return cls(centre, bones, None if lengths is None else torch.tensor(lengths), None if box is None else tuple(box))

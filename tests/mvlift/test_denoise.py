@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.mvlift.denoise import DenoiseSettings, Track, denoise, fading, window_starts
+from backend.mvlift.denoise import DenoiseSettings, denoise
 from backend.mvlift.model import LiftModel
+from backend.mvlift.track import Track, fading, window_starts
 from backend.mvlift.windows import up_of
 from tests.mvlift.lifting import FOCAL, IMAGE, Oracle, camera, load, make_pack, seen_by, walk
 from tests.properties import patient

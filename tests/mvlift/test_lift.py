@@ -13,9 +13,9 @@ from backend.__main__ import main
 from backend.errors import Cancelled, KineliftError
 from backend.motion.bones import bone_lengths
 from backend.motion.motion3d import Motion3D
-from backend.mvlift.denoise import Track
 from backend.mvlift.lift import LiftSettings, lift, lift_file, on_one_floor, resample, stature
 from backend.mvlift.model import LiftModel
+from backend.mvlift.track import Track
 from tests.mvlift.lifting import IMAGE, SKELETON, Oracle, camera, film, load, make_pack, seen_by, walk
 
 RIGID = [child - 1 for child in range(1, 16) if child not in SKELETON.elastic_joints]

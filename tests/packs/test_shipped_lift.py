@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backend.errors import KineliftError
-from backend.evaluation.lifting.metrics import aligned_joint_error, hips_of, root_centred
+from backend.evaluation.lifting.metrics import aligned_joint_error, root_centred
 from backend.mas.generate import to_motion
 from backend.mas.sampler import MODES, sample
 from backend.motion.bones import bone_lengths
@@ -17,6 +17,7 @@ from backend.motion.motion3d import Camera, Motion3D
 from backend.mvlift.lift import LiftSettings, lift
 from backend.mvlift.model import LiftModel, load_lift_model
 from backend.mvlift.synthesise import on_skeleton
+from backend.mvlift.windows import hips_of
 from backend.packs.catalogue import SHIPPED, list_packs
 from backend.packs.model import load_model
 from backend.poses.poses2d import Poses2D

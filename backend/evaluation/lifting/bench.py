@@ -23,6 +23,7 @@ from backend.evaluation.lifting.networks import rows_counted
 from backend.evaluation.output import add_output_arguments, write_output
 from backend.evaluation.progress import print_progress
 from backend.evaluation.tables import markdown_table
+from backend.mvlift.alternate import AlternateSettings
 from backend.mvlift.lift import LiftSettings, lift
 from backend.mvlift.model import LINE, MULTIVIEW, LiftModel, load_lift_model, make_body, make_features
 from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
@@ -101,7 +102,8 @@ def measure_lift(name: str, model: LiftModel, seconds: float, seed: int, told: b
     lift(poses, model, replace(settings, calls=2, look_calls=2))
     with rows_counted(model) as counted:
         spent = timed(lambda: lift(poses, model, settings, lambda fraction, message: print_progress(fraction, f"{name}: {message}")), model.device)
-    return Cost(name, counted[0] // model.denoiser.settings.views, counted[0], 0, *map(float, spent))
+    adam = AlternateSettings(calls=settings.calls_of(model)).adam if model.prior else 0
+    return Cost(name, counted[0] // model.denoiser.settings.views, counted[0], adam, *map(float, spent))
 
 
 def adam_triangulation(model: LiftModel, frames: int, steps: int) -> Callable[[], None]:
@@ -229,7 +231,8 @@ One window of {arguments.seconds:g} s, {weights}, {model.device.type}, {torch.ge
 The program's counts are those of its code: 1,000 network calls on four views, 500 steps of Adam to triangulate, 1,000 to fit a body. A tilde marks
 seconds that were **extrapolated**: {arguments.timed_steps} steps of the network were timed, and multiplied. The steps of Adam were made in full;
 those that fit the body on joints alone, though the program fits 6,890 vertices, which costs more and was not timed. Reading, framing and
-writing are left out of the program's seconds and are in ours, whose other part is triangulation, scale, bones and floor. Where the camera is unknown, three
+writing are left out of the program's seconds and are in ours, whose other part is triangulation, scale, bones and floor; for a pack with a pose
+prior that is mostly Adam on a body of joints. Where the camera is unknown, three
 focal lengths are tried in a first look.
 {drawn}"""
 
@@ -259,7 +262,7 @@ def run(arguments) -> int:
     if arguments.seconds <= 0 or arguments.timed_steps < 1:
         raise KineliftError("there is nothing to time", "Give a window of more than 0 seconds and at least one step", code="bad-setting")
     model, line = load_models(arguments)
-    usual = LiftSettings.calls
+    usual = LiftSettings("", "").calls_of(model)
     ways = [(f"lift, {usual} calls a view, camera unknown", False, usual), (f"lift, {usual} calls a view", True, usual),
             *((f"lift, {calls} calls a view", True, calls) for calls in arguments.calls)]
     lifting = [measure_official(model, arguments.seconds, arguments.timed_steps)]

@@ -12,7 +12,6 @@ import torch
 
 from backend.errors import KineliftError
 from backend.evaluation.feature_vae import FeatureVae, evaluator_in
-from backend.evaluation.lifting.metrics import hips_of
 from backend.evaluation.lifting.others import MOTIONBERT, WHAM, read_results
 from backend.evaluation.lifting.page import lift_page, tables
 from backend.evaluation.lifting.results import MEASURES, Lifted, compare, measure, other_views
@@ -24,7 +23,7 @@ from backend.evaluation.progress import print_progress
 from backend.motion.motion2d import Motion2DSet
 from backend.mvlift.optimise import FAST, PAPER
 from backend.mvlift.training import distances_of, in_rays, middle_elevation, require_lift, usual_body
-from backend.mvlift.windows import Body, fill_gaps, frame, up_of
+from backend.mvlift.windows import Body, fill_gaps, frame, hips_of, up_of
 from backend.packs.model import find_pack
 from backend.training.domain import Domain
 from backend.training.train import normalisation
@@ -103,7 +102,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--wham", action="append", default=[], metavar="NAME=FOLDER", help="WHAM's results likewise, a .pkl for each exported scene")
     parser.add_argument("--export", type=Path, help="write the scenes as 2D pose files for other tools, in a folder a condition, and stop")
     parser.add_argument("--evaluator", type=Path, help="the folder that holds or gets what is trained for the evaluation; the pack's without it")
-    parser.add_argument("--calls", type=int, default=RowSettings.calls, help="network evaluations a view of the lift")
+    parser.add_argument("--calls", type=int, default=RowSettings.calls, help="network evaluations a view of the lift; as many as usual without it")
     parser.add_argument("--sample-calls", type=int, default=FAST.calls, help="network evaluations a view for the first sample of stage 2")
     parser.add_argument("--iterations", type=int, default=FAST.iterations, help="steps of stage 2 after the first sample")
     parser.add_argument("--paper-iterations", type=int, default=PAPER.iterations, help="steps of stage 2 as in the paper's program")

@@ -16,17 +16,18 @@ from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from backend.errors import KineliftError
-from backend.evaluation.lifting.metrics import hips_of
 from backend.evaluation.lifting.results import from_camera
 from backend.evaluation.lifting.rows import Lifters, RowSettings
 from backend.evaluation.lifting.scenes import DETECTED, Scene
-from backend.evaluation.lifting.smplify import SmplifySettings, fit
+from backend.evaluation.lifting.smplify import fit
 from backend.evaluation.output import add_output_arguments, write_output
 from backend.evaluation.progress import print_progress
 from backend.evaluation.tables import markdown_table, with_interval
 from backend.motion.motion3d import Camera, Motion3D
+from backend.mvlift.body_fit import FitSettings
 from backend.mvlift.lift import LiftSettings, lift, resample
 from backend.mvlift.training import require_lift
+from backend.mvlift.windows import hips_of
 from backend.poses.poses2d import ALL, Poses2D, make_poses2d
 from backend.poses.sniffer import read_poses
 from backend.training.domain import Domain
@@ -139,7 +140,7 @@ def rows_of(footage: Footage, filmed: int, lifters: Lifters) -> tuple[dict[str, 
     first = int(motion.provenance["first_frame"])
     frames = slice(first, first + motion.frames)
     scene = as_scene(replace(poses, keypoints=poses.keypoints[:, frames], confidences=poses.confidences[:, frames]), motion.camera, skeleton)
-    body = fit([scene], DETECTED, lifters.prior, SmplifySettings(), print_progress)[0]
+    body = fit([scene], DETECTED, lifters.prior, FitSettings(), print_progress)[0]
     joints = len(skeleton.joints)
     return {"ours": motion.positions[:, :joints], "smplify": from_camera(body, scene).points,
             "flat": flat(scene.pixels[:, :joints], motion, hips_of(skeleton))}, frames
@@ -173,7 +174,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--filmed", default="1", help="the camera that is lifted: the number of its track")
     parser.add_argument("--start", type=float, default=2.0, help="second at which the window begins")
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--calls", type=int, default=LiftSettings.calls, help="network evaluations a view of the lift")
+    parser.add_argument("--calls", type=int, default=LiftSettings.calls, help="network evaluations a view of the lift; as many as usual without it")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
     add_output_arguments(parser, "scores")

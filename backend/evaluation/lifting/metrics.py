@@ -19,12 +19,6 @@ from rigs import Skeleton
 MILLIMETRES = 1000.0
 
 
-def hips_of(skeleton: Skeleton) -> list[int]:
-    """The joints whose mean is the root that metrics look at: both hips, or the skeleton's root."""
-    roles = {role: skeleton.joints.index(name) for name, role in skeleton.roles.items()}
-    return [roles[role] for role in ("hip.L", "hip.R") if role in roles] or [skeleton.joints.index(skeleton.root)]
-
-
 def mean_joints(points: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """Points [...,J,D] with a neck between the shoulders (and whatever else the skeleton has as a mean): detectors and bodies differ there."""
     points = points.copy()

@@ -10,10 +10,11 @@ from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from backend.errors import KineliftError
-from backend.evaluation.lifting.metrics import hips_of, similarity, yaw_between
+from backend.evaluation.lifting.metrics import similarity, yaw_between
 from backend.evaluation.lifting.results import Lifted, camera_axes, size_of
 from backend.evaluation.lifting.scenes import Scene
 from backend.fitting.smpl.body import BODY, BODY_PARENTS
+from backend.mvlift.windows import hips_of
 from backend.plain_pickle import BrokenPickle, NeedsCode, plain_pickle
 from backend.poses.joint_sets import joint_set, sources
 from rigs import Skeleton

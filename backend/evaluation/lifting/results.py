@@ -11,6 +11,7 @@ from backend.evaluation.lifting import metrics
 from backend.evaluation.lifting.scenes import Scene
 from backend.motion.bones import median_lengths
 from backend.motion.cameras import view_axes
+from backend.mvlift.windows import hips_of
 from rigs import Skeleton
 
 NAN = float("nan")
@@ -74,7 +75,7 @@ def compare(scene: Scene, lifted: Lifted, skeleton: Skeleton) -> Compared:
     """Sizes and directions made the same: the size by the bones, the direction by the first frame's left, or by a Procrustes fit to the
     first frame where the lifter doesn't say where up is, as in the paper's program."""
     count = len(skeleton.joints)
-    hips = metrics.hips_of(skeleton)
+    hips = hips_of(skeleton)
     known = np.isfinite(lifted.points[:, :count]).all((0, 2))
     body = metrics.mean_joints(lifted.points[:, :count], skeleton)
     pixels, true_pixels = (metrics.mean_joints(part[:, :count], skeleton) for part in (lifted.pixels, scene.pixels))
@@ -110,7 +111,7 @@ def measure_objects(scene: Scene, lifted: Lifted, skeleton: Skeleton) -> dict[st
     count, objects = len(skeleton.joints), metrics.objects_of(skeleton, scene.there)
     if not objects or not all(np.isfinite(lifted.points[:, columns]).all() for columns, _ in objects):
         return {"object_root": NAN, "object": NAN}
-    hips = metrics.hips_of(skeleton)
+    hips = hips_of(skeleton)
     known = np.flatnonzero(np.isfinite(lifted.points[:, :count]).all((0, 2)))
     found, true = (points - points[0, hips].mean(0) for points in (lifted.points, scene.points))
     _, turn, _ = metrics.similarity(found[0, known], true[0, known])

@@ -11,15 +11,18 @@ from pathlib import Path
 
 from backend.errors import KineliftError
 from backend.evaluation.lifting.frames import FrameLifter
+from backend.evaluation.lifting.metrics import mean_joints
 from backend.evaluation.lifting.networks import DistilSettings, Windows, distil, draw_views, in_batches, mas_given, rows_counted
-from backend.evaluation.lifting.results import Lifted, from_camera
+from backend.evaluation.lifting.results import Lifted, from_camera, rays_of
 from backend.evaluation.lifting.scenes import Scene
-from backend.evaluation.lifting.smplify import PosePrior, SmplifySettings, fit, with_objects
+from backend.evaluation.lifting.smplify import fit
 from backend.mas.sampler import Report
 from backend.motion.motion2d import Motion2DSet
+from backend.mvlift.body_fit import FitSettings, with_objects
 from backend.mvlift.lift import LiftSettings, lift
 from backend.mvlift.model import LINE, LiftModel, load_lift_model
 from backend.mvlift.optimise import FAST, PAPER, OptimiseSettings
+from backend.mvlift.pose_prior import PosePrior
 from backend.mvlift.rigid_fit import keypoints_of
 from backend.mvlift.windows import Body
 from backend.packs.catalogue import CARD
@@ -82,7 +85,8 @@ class Lifters:
     @cached_property
     def prior(self) -> PosePrior:
         self.report(0.0, "reading the training clips")
-        return PosePrior.learn([clip.keypoints for clip in self.domain.clips(self.data, "train")], self.domain.skeleton, self.settings.seed)
+        skeleton = self.domain.skeleton
+        return PosePrior.learn([mean_joints(clip.keypoints, skeleton) for clip in self.domain.clips(self.data, "train")], skeleton, self.settings.seed)
 
     def _fitting(self, model: LiftModel) -> LiftModel:
         skeleton, fps = self.domain.skeleton.name, float(self.domain.settings["fps"])
@@ -116,8 +120,8 @@ class Lifters:
         return self._batched(scenes, condition, lambda windows, seeds, report: mas_given(windows, self.line, seeds, settings, report))
 
     def smplify(self, scenes: Sequence[Scene], condition: str) -> list[Lifted]:
-        bodies = fit(scenes, condition, self.prior, SmplifySettings(), self.report)
-        return [from_camera(with_objects(body, scene, condition, self.domain.skeleton), scene) for body, scene in zip(bodies, scenes)]
+        bodies = fit(scenes, condition, self.prior, FitSettings(), self.report)
+        return [from_camera(with_objects(body, *rays_of(scene, condition), self.domain.skeleton), scene) for body, scene in zip(bodies, scenes)]
 
     def elepose(self, scenes: Sequence[Scene], condition: str) -> list[Lifted]:
         return self.frame_lifter.lift(scenes, condition, self.report)

@@ -13,12 +13,12 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from backend.errors import KineliftError
-from backend.evaluation.lifting.metrics import hips_of, mean_joints
+from backend.evaluation.lifting.metrics import mean_joints
 from backend.motion.cameras import view_axes
 from backend.motion.motion3d import Camera
 from backend.motion.root_path import travel_points
 from backend.mvlift.training import elevation_between, hide
-from backend.mvlift.windows import BOX_FOCAL, BOX_IMAGE
+from backend.mvlift.windows import BOX_FOCAL, BOX_IMAGE, hips_of
 from backend.poses.poses2d import Poses2D
 from backend.training.domain import Domain
 from backend.training.project import bodies, clear_distance

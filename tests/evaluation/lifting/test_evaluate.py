@@ -19,8 +19,8 @@ from backend.evaluation.lifting.page import goals
 from backend.evaluation.lifting.results import Lifted
 from backend.evaluation.lifting.rows import OURS, ROWS, USUAL
 from backend.evaluation.lifting.scenes import CLEAR, Scene
-from backend.evaluation.lifting.smplify import SmplifySettings
 from backend.motion.motion2d import Motion2DSet
+from backend.mvlift.body_fit import FitSettings
 from backend.mvlift.training import usual_body
 from backend.mvlift.windows import up_of
 from backend.poses.poses2d import Poses2D
@@ -39,7 +39,7 @@ def trained(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
         return elepose.train_elepose(motions, model, replace(settings, width=8, flow_width=8, flow_steps=2, steps=2, batch=8), seed, report)
 
     monkeypatch.setattr(frames, "train_elepose", quick)
-    monkeypatch.setattr(rows, "SmplifySettings", lambda: SmplifySettings(3, 3))
+    monkeypatch.setattr(rows, "FitSettings", lambda: FitSettings(3, 3))
     return tmp_path
 
 

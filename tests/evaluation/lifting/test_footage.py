@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from backend.__main__ import main
 from backend.evaluation.lifting import footage
 from backend.evaluation.lifting.footage import fit_camera, flat, left_over
-from backend.evaluation.lifting.smplify import SmplifySettings
 from backend.motion.motion3d import Motion3D
+from backend.mvlift.body_fit import FitSettings
 from backend.poses.poses2d import Poses2D
 from tests.mvlift.lifting import IMAGE, SKELETON, camera, walk
 from tests.properties import patient
@@ -84,7 +84,7 @@ def run(world: Path, folder: Path, *more: str) -> int:
 
 
 def test_the_command(world: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(footage, "SmplifySettings", lambda: SmplifySettings(3, 3))
+    monkeypatch.setattr(footage, "FitSettings", lambda: FitSettings(3, 3))
     folder = tmp_path / "cameras"
     folder.mkdir()
     assert run(world, folder) == 1

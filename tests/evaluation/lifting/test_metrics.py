@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from backend.evaluation.lifting import metrics
+from backend.mvlift.windows import hips_of
 from rigs import load_skeleton
 from tests.properties import patient
 
@@ -160,7 +161,7 @@ def test_the_centre_of_an_object_is_its_own_or_the_mean_of_loose_points():
 
 def test_the_root_is_between_the_hips_and_the_neck_between_the_shoulders():
     skeleton = load_skeleton("openpose18")
-    assert [skeleton.joints[joint] for joint in metrics.hips_of(skeleton)] == ["LeftHip", "RightHip"]
+    assert [skeleton.joints[joint] for joint in hips_of(skeleton)] == ["LeftHip", "RightHip"]
     points = np.random.default_rng(0).standard_normal((2, 18, 3))
     meant = metrics.mean_joints(points, skeleton)
     shoulders = [skeleton.joints.index(name) for name in ("LeftShoulder", "RightShoulder")]

@@ -16,9 +16,9 @@ from backend.evaluation.lifting.results import measure
 from backend.evaluation.lifting.rows import ALONE, ROWS, Lifters, RowSettings
 from backend.evaluation.lifting.scenes import CLEAR, DETECTED, Scene
 from backend.evaluation.progress import print_progress
-from backend.mvlift.denoise import Track
 from backend.mvlift.model import LINE, LiftModel
 from backend.mvlift.optimise import FAST, OptimiseSettings
+from backend.mvlift.track import Track
 from backend.training.domain import Domain
 from tests.evaluation.lifting.world import SKELETON, LineOracle, in_camera
 from tests.mvlift.lifting import Oracle, load

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from backend.evaluation.lifting.metrics import hips_of
 from backend.evaluation.lifting.results import Lifted, compare, from_camera, measure, other_views, rays_of
 from backend.evaluation.lifting.scenes import CLEAR, Scene
-from backend.mvlift.windows import BOX_IMAGE
+from backend.mvlift.windows import BOX_IMAGE, hips_of
 from tests.evaluation.lifting.world import SKELETON, in_camera
 
 JOINTS = len(SKELETON.joints)

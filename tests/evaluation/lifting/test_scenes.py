@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from backend.errors import KineliftError
-from backend.evaluation.lifting.metrics import hips_of
 from backend.evaluation.lifting.scenes import CLEAR, DETECTED, NOISE, SHOWN_DISTANCE, Scene, export, make_scenes
+from backend.mvlift.windows import hips_of
 from backend.poses.poses2d import Poses2D
 from backend.training.domain import Domain
 from tests.training.clips import write_clips

@@ -1,0 +1,171 @@
+"""A body of known bones fitted to what one camera saw, over all frames at once (Bogo et al.: "Keep it SMPL", ECCV 2016, and the
+smoothness of the MVLift paper's program).
+
+A latent pose for every frame, the body's direction and place, Adam in stages; a prior on poses and one on their change. Depth is told by
+the body's size. Points that were hidden weigh nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+import roma
+import torch
+from scipy.ndimage import gaussian_filter1d, median_filter
+
+from backend.mvlift.pose_prior import PosePrior
+from backend.mvlift.windows import fill_gaps, hips_of
+from rigs import Skeleton
+
+YAWS = 24
+START_DEVIATION, TURN_DEVIATION = 0.03, 0.3  # that the mean pose is off, in sizes of the body, and radians a frame that a body turns
+SIZED = 25  # frames over which the size in the picture is looked at: poses change it from frame to frame, the way of the body slowly
+HANDED = torch.tensor([1.0, 1.0, -1.0])  # right, up, forward is left-handed: a body is turned to right, up, backward
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Iterations of Adam for direction and place, and with the pose. Weights against the mean squared distance in the picture at the body's
+    depth, where 1 is the length of all its bones: of the squared latents (that of a detector which is off by 1.5 cm in each direction), of the
+    change of the pose and of the root's acceleration from frame to frame, of the distance from a motion that was drawn, and of the squared
+    logarithms by which bones are longer than usual."""
+
+    place_iterations: int = 150
+    iterations: int = 600
+    learning_rate: float = 0.02
+    prior: float = 1.1e-6
+    change: float = 6e-5
+    path: float = 1.0
+    drawn: float = 9e-4
+    stretch: float = 1e-3
+
+
+class BodyFit:
+    """Bodies [B,T,J,3] in the cameras' axes right, up, forward, in the prior's units.
+
+    prior: how they are posed; rays [B,T,J,2] and how surely they were seen [B,T,J]; lengths [B]: valid frames; turns [B,T,3,3] (from the body's axes
+    to the camera's) and places [B,T,3] of the hips: where to begin.
+    """
+
+    def __init__(self, prior: PosePrior, rays: np.ndarray, sure: np.ndarray, lengths: list[int], turns: np.ndarray, places: np.ndarray,
+                 settings: FitSettings):
+        self.prior, self.settings = prior, settings
+        self.target, self.weight, turn, place = (torch.from_numpy(part).float() for part in (rays, sure, turns, places))
+        self.valid = (torch.arange(rays.shape[1]) < torch.tensor(lengths)[:, None]).float()
+        self.away = place[..., 2].mean(1)[:, None, None]
+        self.direction = (HANDED[:, None] * turn)[..., :2].clone().requires_grad_(True)
+        self.place = place.clone().requires_grad_(True)
+        self.latents = torch.zeros(*place.shape[:2], len(prior.basis), requires_grad=True)
+        self.stretch = torch.zeros(len(place), len(prior.lengths), requires_grad=True)
+        self.mirror = prior.skeleton.mirror_order[: len(prior.lengths)]
+        self.hips = hips_of(prior.skeleton)
+
+    def row(self, number: int) -> BodyFit:
+        """A fit of one row alone, as far as it has come."""
+        one = copy(self)
+        for name in ("target", "weight", "valid", "away", "direction", "place", "latents", "stretch"):
+            part = getattr(self, name)
+            setattr(one, name, part.detach()[number : number + 1].clone().requires_grad_(part.requires_grad))
+        return one
+
+    def _posed(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Bodies in the camera's axes, and in their own."""
+        stretch = (self.stretch + self.stretch[:, self.mirror]) / 2  # left and right alike
+        pose = self.prior.pose(self.latents, stretch.exp()[:, None])
+        return HANDED * (pose @ roma.special_gramschmidt(self.direction).transpose(-1, -2)) + self.place.unsqueeze(-2), pose
+
+    def _costs(self, drawn: torch.Tensor | None) -> torch.Tensor:
+        settings, size = self.settings, self.prior.size
+        body, pose = self._posed()
+        frames, both = self.valid.sum(1), self.valid[:, 1:] * self.valid[:, :-1]
+        lasting = both.sum(1).clamp(min=1)
+        off = (body[..., :2] / body[..., 2:].clamp(min=0.05 * size) - self.target) * (self.away / size).unsqueeze(-1)
+        spread = ((off**2).sum(-1) * self.weight).sum((1, 2)) / self.weight.sum((1, 2)).clamp(min=1e-6)
+        change = ((pose.diff(dim=1) ** 2).sum((2, 3)) / size**2 + 1e-12).sqrt()
+        pull = (self.place.diff(n=2, dim=1) ** 2).sum(-1) / size**2
+        costs = (spread + settings.prior * ((self.latents**2).sum(-1) * self.valid).sum(1) / frames + settings.change * (change * both).sum(1) / lasting
+                 + settings.path * (pull * both[:, 1:]).sum(1) / lasting + settings.stretch * (self.stretch**2).mean(1))
+        if drawn is not None:
+            apart = body - body[:, :, self.hips].mean(2, keepdim=True) - drawn
+            costs = costs + settings.drawn * (((apart**2).sum(-1) / size**2 + 1e-7).sqrt().mean(-1) * self.valid).sum(1) / frames
+        return costs
+
+    def run(self, iterations: int, posed: bool = True, drawn: torch.Tensor | None = None, report: Callable[[float], None] = lambda fraction: None) -> None:
+        """Steps of Adam on direction and place, and on the pose where `posed`; towards a motion that was `drawn` [B,T,J,3], from its hips, of the
+        prior's size."""
+        parameters = [self.direction, self.place] + posed * [self.latents, self.stretch]
+        optimiser = torch.optim.Adam(parameters, self.settings.learning_rate)
+        for index in range(iterations):
+            if index % 10 == 0:
+                report(index / iterations)
+            for group in optimiser.param_groups:
+                group["lr"] = self.settings.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * index / iterations)) / 2)
+            optimiser.zero_grad()
+            self._costs(drawn).sum().backward()
+            optimiser.step()
+
+    @torch.no_grad()
+    def bodies(self) -> torch.Tensor:
+        """[B,T,J,3]"""
+        return self._posed()[0]
+
+    @torch.no_grad()
+    def costs(self) -> torch.Tensor:
+        """[B]"""
+        return self._costs(None)
+
+
+def start(prior: PosePrior, rays: np.ndarray, sure: np.ndarray, axes: np.ndarray, flipped: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Directions [T,3,3] (from the body's axes to the camera's right, up, forward) and places [T,3] of the hips that show the mean pose best, turning steadily.
+
+    rays [T,J,2] and how surely they were seen [T,J]; axes [3,3]: rows right, up, forward of the camera in a world whose Z is up. `flipped`: what faces
+    towards the camera by that faces away from it; one view hardly tells the two apart.
+    """
+    yaws = np.arange(YAWS) * 2 * math.pi / YAWS
+    mean = prior.mean.numpy().astype(np.float64)
+    spins = np.stack([np.array([[math.cos(yaw), -math.sin(yaw), 0], [math.sin(yaw), math.cos(yaw), 0], [0, 0, 1]]) for yaw in yaws])
+    turns = axes @ spins @ prior.upright()
+    shown = (mean @ np.swapaxes(turns, -1, -2))[:, None, :, :2]  # [K,1,J,2]
+    weight = sure[None, :, :, None]
+    total = weight.sum(2, keepdims=True).clip(min=1e-6)
+    target = rays[None]
+    shown_middle, target_middle = (weight * shown).sum(2, keepdims=True) / total, (weight * target).sum(2, keepdims=True) / total
+    spread = (weight * (shown - shown_middle) ** 2).sum((2, 3)).clip(min=1e-6)
+    size = ((weight * (shown - shown_middle) * (target - target_middle)).sum((2, 3)) / spread).clip(min=1e-2)  # one over depth
+    off = (weight * (size[..., None, None] * (shown - shown_middle) - (target - target_middle)) ** 2).sum((2, 3)) / total[..., 0, 0] / size**2
+    apart = np.abs(np.angle(np.exp(1j * (yaws[:, None] - yaws[None]))))
+    path = steadiest(off.T / (START_DEVIATION * prior.size) ** 2, (apart / TURN_DEVIATION) ** 2)
+    if flipped:  # the same seen from the front and from behind: left and right stay, near and far change
+        path = (YAWS - path) % YAWS
+    rows = np.arange(len(path))
+    depth = gaussian_filter1d(median_filter(1 / size[path, rows], SIZED, mode="nearest"), SIZED / 4, mode="nearest")
+    middle = (target_middle - size[..., None, None] * shown_middle)[path, rows, 0]  # where the hips are seen
+    return turns[path], np.concatenate([middle * depth[:, None], depth[:, None]], 1)
+
+
+def steadiest(costs: np.ndarray, changes: np.ndarray) -> np.ndarray:
+    """The cheapest way [T] through states: costs [T,K] of being there and changes [K,K] of going on (Viterbi)."""
+    best, back = costs[0], np.zeros(costs.shape, np.int64)
+    for frame in range(1, len(costs)):
+        ways = best[:, None] + changes
+        back[frame] = ways.argmin(0)
+        best = ways.min(0) + costs[frame]
+    path = [int(best.argmin())]
+    for frame in range(len(costs) - 1, 0, -1):
+        path.append(int(back[frame, path[-1]]))
+    return np.array(path[::-1])
+
+
+def with_objects(body: np.ndarray, rays: np.ndarray, sure: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Points [T,P,3] of a fitted body [T,J,3] and what else the skeleton has, of which rays [T,P,2] were seen as surely as [T,P]: where the camera sees
+    it, as far away as the joint that is seen next to it, which mostly is the hand that holds it. What was hidden stays there on the way."""
+    count = len(skeleton.joints)
+    rays = fill_gaps(rays, sure > 0)[:, count:]
+    shown = body[..., :2] / body[..., 2:]
+    near = np.linalg.norm(rays[:, :, None] - shown[:, None], axis=-1).argmin(-1)
+    depth = np.take_along_axis(body[..., 2], near, 1)[..., None]
+    return np.concatenate([body, np.concatenate([rays * depth, depth], -1)], 1)

@@ -1,0 +1,165 @@
+"""A body fitted to one view: the prior of poses, the start, the fit, and the lift that takes turns between the fit and the network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend.errors import KineliftError
+from backend.mas.sampler import Noise
+from backend.motion.bones import bone_lengths
+from backend.mvlift.alternate import AlternateSettings, alternate, first_fit, from_hips, redraw
+from backend.mvlift.body_fit import FitSettings, with_objects
+from backend.mvlift.lift import LiftSettings, lift
+from backend.mvlift.model import LiftModel, load_lift_model
+from backend.mvlift.pose_prior import PRIOR, PosePrior, body_axes
+from backend.mvlift.track import Track
+from backend.mvlift.windows import hips_of, up_of
+from tests.mvlift.lifting import FOCAL, IMAGE, SKELETON, Oracle, camera, film, make_pack, seen_by, walk
+
+JOINTS, HIPS = len(SKELETON.joints), hips_of(SKELETON)
+PITCH = 0.12
+QUICK = AlternateSettings(calls=4, iterations=40, fit=FitSettings(place_iterations=60, iterations=150), bfloat16=False)
+
+
+@pytest.fixture(scope="module")
+def prior() -> PosePrior:
+    return PosePrior.learn([walk(6.0, away) for away in (0.0, 0.6, 2.0)], SKELETON)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, prior: PosePrior) -> Path:
+    folder = make_pack(tmp_path_factory.mktemp("pack") / "tiny")
+    prior.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> LiftModel:
+    return load_lift_model(str(folder), "cpu")
+
+
+def track_of(model: LiftModel, motion: np.ndarray, hidden: tuple[slice, list[int]] | None = None) -> Track:
+    rays = torch.from_numpy((camera().project(motion) - np.array(IMAGE) / 2) / FOCAL * [1, -1]).float()
+    trust = torch.ones(rays.shape[:2])
+    if hidden is not None:
+        trust[hidden] = 0
+        rays[hidden] = rays[hidden[0].start, hidden[1]]
+    return Track(model, rays, trust, up_of(PITCH))
+
+
+def knowing(model: LiftModel, motion: np.ndarray, hidden: tuple[slice, list[int]] | None = None) -> Track:
+    """A track whose network is never wrong about it."""
+    oracle = Oracle(model, [seen_by(camera(), motion)])
+    track = track_of(LiftModel(model.name, model.card, oracle, model.features, model.body, model.schedule, model.skeleton, model.prior), motion, hidden)
+    oracle.tracks.append(track)
+    return track
+
+
+def off(found: np.ndarray, true: np.ndarray) -> float:
+    """Mean distance of joints from the hips, in metres, bodies as large as each other."""
+    found, true = (part[:, :JOINTS] - part[:, HIPS].mean(1, keepdims=True) for part in (found, true))
+    return float(np.linalg.norm(found * np.abs(true).mean() / np.abs(found).mean() - true, axis=-1).mean())
+
+
+def test_a_prior_comes_back_from_its_file_and_knows_no_side(prior: PosePrior, model: LiftModel):
+    assert all(torch.equal(getattr(prior, name), getattr(model.prior, name)) for name in ("mean", "basis", "lengths", "up"))
+    order = SKELETON.mirror_order[:JOINTS]
+    assert torch.allclose(prior.mean[order] * torch.tensor([-1.0, 1, 1]), prior.mean, atol=1e-5)
+    assert torch.allclose(prior.lengths[order], prior.lengths)
+    assert prior.size == pytest.approx(float(bone_lengths(walk()[:, :JOINTS], list(SKELETON.parents)).mean(0)[
+        [child - 1 for child in prior.rigid]].sum()), rel=0.01)
+
+
+@pytest.mark.parametrize("spoil", [lambda prior, path: path.write_bytes(b"no tensors"),
+                                   lambda prior, path: replace(prior, mean=prior.mean[:3]).save(path.parent)])
+def test_a_spoilt_prior_is_named(tmp_path: Path, prior: PosePrior, spoil):
+    folder = make_pack(tmp_path / "tiny")
+    spoil(prior, folder / PRIOR)
+    with pytest.raises(KineliftError) as error:
+        load_lift_model(str(folder), "cpu")
+    assert PRIOR in error.value.place
+    assert error.value.code == "bad-pack"
+
+
+def test_the_first_fit_shows_what_was_filmed_by_bones_that_keep_their_lengths(model: LiftModel, prior: PosePrior):
+    motion = walk(2.0)
+    track = track_of(model, motion)
+    fit = first_fit(track, prior, up_of(PITCH), QUICK.fit, lambda fraction: None)
+    body = fit.bodies()[0].double().numpy()
+    rays = track.rays[:, :JOINTS].double().numpy()
+    assert np.linalg.norm(body[..., :2] / body[..., 2:] - rays, axis=-1).mean() < 0.01
+    lengths = bone_lengths(body, list(SKELETON.parents))[:, [child - 1 for child in prior.rigid]]
+    assert lengths.std(0).max() < 1e-5
+    true = seen_by(camera(), motion)
+    facing = [body_axes(points[:, :JOINTS] * [1, 1, -1], SKELETON)[:, 2] for points in (body, true)]
+    assert np.median((facing[0] * facing[1]).sum(-1)) > 0.8
+    assert off(body, true) < 0.08
+
+
+def test_one_row_of_a_fit_goes_on_alone(model: LiftModel, prior: PosePrior):
+    fit = first_fit(track_of(model, walk(1.0)), prior, up_of(PITCH), QUICK.fit, lambda fraction: None)
+    alone = fit.row(0)
+    alone.run(5)
+    assert not torch.equal(alone.bodies(), fit.bodies())
+    assert alone.bodies().shape == fit.bodies().shape == (1, 30, JOINTS, 3)
+
+
+def test_views_that_are_right_mend_the_fit(model: LiftModel, prior: PosePrior):
+    """Taking turns with a network that knows is better than the fit alone, also where an arm can't be seen for a second."""
+    motion = walk(3.0)
+    true = seen_by(camera(), motion)
+    hidden = (slice(20, 50), [SKELETON.joints.index(name) for name in ("LElbow", "LWrist")])
+    track = knowing(model, motion, hidden)
+    assert len(track.starts) > 2
+    alone = off(first_fit(track, prior, up_of(PITCH), QUICK.fit, lambda fraction: None).bodies()[0].double().numpy(), true)
+    found = alternate(track, prior, up_of(PITCH), 0, QUICK).points.double().numpy()
+    assert off(found, true) < min(0.03, 0.6 * alone)
+    assert off(found[hidden[0]], true[hidden[0]]) < 0.05
+    ball = SKELETON.keypoints.index("Ball")
+    size = np.linalg.norm(true[:, HIPS].mean(1), axis=-1).mean() / np.linalg.norm(found[:, HIPS].mean(1), axis=-1).mean()
+    assert np.linalg.norm(found[:, ball] * size - true[:, ball], axis=-1).mean() < 0.15
+
+
+def test_what_is_drawn_does_not_depend_on_how_far_away_a_motion_is_taken_to_be(model: LiftModel, prior: PosePrior):
+    motion = walk(1.5)
+    track, true = knowing(model, motion), torch.from_numpy(seen_by(camera(), motion)).float()
+    near, far = (redraw(track, true * size, 600, Noise([3]), False)[0] for size in (1.0, 1.7))
+    assert torch.allclose(from_hips(near, prior), from_hips(far, prior), atol=2e-3)
+
+
+def test_a_seed_is_a_motion_and_progress_ends_where_it_should(model: LiftModel, prior: PosePrior):
+    motion, told = walk(1.0), []
+    quick = replace(QUICK, calls=2, iterations=5, fit=FitSettings(place_iterations=5, iterations=5))
+
+    def lifted(seed: int) -> torch.Tensor:
+        return alternate(track_of(model, motion), prior, up_of(PITCH), seed, quick, lambda fraction, message: told.append(fraction)).points
+
+    assert torch.equal(lifted(1), lifted(1))
+    assert not torch.equal(lifted(1), lifted(2))
+    assert min(told) >= 0 and max(told) < 1
+
+
+def test_objects_are_where_they_are_seen_and_as_far_as_the_hand():
+    true = seen_by(camera(), walk(2.0))
+    points = with_objects(true[:, :JOINTS], true[..., :2] / true[..., 2:], np.ones(true.shape[:2]), SKELETON)
+    assert points.shape == true.shape
+    assert np.array_equal(points[:, :JOINTS], true[:, :JOINTS])
+    ball = points[:, JOINTS]
+    assert np.allclose(ball[:, :2] / ball[:, 2:], true[:, JOINTS, :2] / true[:, JOINTS, 2:])
+    assert np.abs(ball[:, 2] - true[:, JOINTS, 2]).max() < 1.0
+
+
+def test_a_pack_with_a_prior_lifts_in_a_few_calls(model: LiftModel):
+    """Even a network that knows nothing leaves a body in place that shows what was filmed."""
+    settings = LiftSettings("tiny", "walk.npz", pitch=math.degrees(PITCH), plant=False, device="cpu")
+    assert settings.calls_of(model) == AlternateSettings.calls < settings.calls_of(replace(model, prior=None))
+    lifted = lift(film(walk(2.0)), model, settings)[0]
+    assert np.isfinite(lifted.positions).all()
+    assert bone_lengths(lifted.positions, lifted.parents).std(0)[[child - 1 for child in model.prior.rigid]].max() < 1e-5
+    assert lifted.provenance["pixels_off"] < 40
