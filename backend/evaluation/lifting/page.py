@@ -102,7 +102,8 @@ results come without cost.""",
         fid,
         f"""\
 SMPLify-2D fits a body of our skeleton, with a prior on poses learned from the 3D training clips, since SMPL and VPoser are not free; nothing
-else here has seen 3D motion. MAS and "SDS for 3D without epipolar lines" sample with the line-conditioned network, told no lines, which it
+else here has seen 3D motion. With its prior from stage 3 it is what our lift begins with, and what it would be without a network: such a prior follows
+from 2D poses alone. MAS and "SDS for 3D without epipolar lines" sample with the line-conditioned network, told no lines, which it
 has not been trained for. "SDS for 3D" is {scores["distil_iterations"]} iterations from where points were filmed, stage 1 is 50 network calls a view without
 agreement, stage 2 {scores["stage_2"]["calls"]} calls a view for a first sample and {scores["stage_2"]["iterations"]} steps from there, or
 {scores["paper_iterations"]} steps from nothing as in the paper's program. How far drawn views are off the epipolar lines of what was filmed, and off the motion

@@ -120,7 +120,15 @@ class Lifters:
         return self._batched(scenes, condition, lambda windows, seeds, report: mas_given(windows, self.line, seeds, settings, report))
 
     def smplify(self, scenes: Sequence[Scene], condition: str) -> list[Lifted]:
-        bodies = fit(scenes, condition, self.prior, FitSettings(), self.report)
+        return self._fitted(scenes, condition, self.prior)
+
+    def smplify_of_pack(self, scenes: Sequence[Scene], condition: str) -> list[Lifted]:
+        if self.model.prior is None:
+            raise missing("the pack knows no poses", "Give a pack that `train-lift` made")
+        return self._fitted(scenes, condition, self.model.prior)
+
+    def _fitted(self, scenes: Sequence[Scene], condition: str, prior: PosePrior) -> list[Lifted]:
+        bodies = fit(scenes, condition, prior, FitSettings(), self.report)
         return [from_camera(with_objects(body, *rays_of(scene, condition), self.domain.skeleton), scene) for body, scene in zip(bodies, scenes)]
 
     def elepose(self, scenes: Sequence[Scene], condition: str) -> list[Lifted]:
@@ -168,6 +176,7 @@ ROWS = {
     "ours-unknown-camera": Row("MVLift, ours, pitch and focal length unknown",
                                lambda lifters, scenes, condition: lifters.ours(scenes, condition, False), ("model",)),
     SMPLIFY: Row("SMPLify-2D", Lifters.smplify, ("prior",)),
+    "smplify-pack": Row("SMPLify-2D, its prior from stage 3", Lifters.smplify_of_pack, ("model",), True),
     "mas": Row("MAS, given the view", Lifters.mas, ("line",)),
     "elepose": Row("ElePose", Lifters.elepose, ("frame_lifter",)),
     "stage-1": Row("stage 1: views by lines alone", lambda lifters, scenes, condition: lifters.drawn(scenes, condition, ALONE), ("line",), True),

@@ -25,8 +25,8 @@ def test_bench_counts_and_writes(world: Path, tmp_path: Path, quick: None, capsy
     official, unknown, known, fewer = written["lifting"]
     assert (official["calls"], official["rows"], official["adam"]) == (1000, 4000, 8)
     assert [one["extrapolated"] for one in written["lifting"] + written["drawing"]] == [True, False, False, False, True, True]
-    assert (unknown["rows"], known["rows"], fewer["rows"]) == (4 * (14 + 3 * 6), 4 * 14, 4 * 3)
-    assert (known["calls"], known["adam"]) == (14, 0)
+    assert (unknown["rows"], known["rows"], fewer["rows"]) == (4 * (6 + 3 * 6), 4 * 6, 4 * 3)
+    assert (known["calls"], known["adam"], fewer["adam"]) == (6, 60 + 200 + 6 * 60, 60 + 200 + 3 * 60)
     assert [(one["rows"], one["adam"]) for one in written["drawing"]] == [(25_000, 5000), (400, 60)]
     assert all(one["seconds"] > 0 and one["cpu_seconds"] > 0 for one in written["lifting"] + written["drawing"])
     text, out = page.read_text(), capsys.readouterr().out
@@ -41,6 +41,7 @@ def test_without_a_pack_networks_are_untrained(tmp_path: Path, quick: None, monk
     page = tmp_path / "bench.md"
     assert main(["bench", "lift", "--domain", str(world / "walks.toml"), "--timed-steps", "1", "--calls", "--device", "cpu", "--write", str(page)]) == 0
     assert "random weights" in page.read_text()
+    assert "| lift, 14 calls a view " in page.read_text()
 
 
 def test_a_tilde_marks_what_was_extrapolated():

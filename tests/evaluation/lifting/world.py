@@ -10,10 +10,11 @@ import torch
 from backend.evaluation.lifting.networks import Windows
 from backend.evaluation.lifting.scenes import Scene
 from backend.mvlift.model import LiftModel
+from backend.mvlift.pose_prior import PosePrior
 from backend.mvlift.views import ring, see
 from backend.training.domain import Domain
 from backend.training.project import project
-from tests.mvlift.lifting import SKELETON, make_pack
+from tests.mvlift.lifting import SKELETON, make_pack, walk
 from tests.training.clips import TOML, write_clips, write_domain
 
 LIFT = TOML.replace('centring = "root-horizontal"', 'centring = "first-frame"').replace("distance = 7.0", "distance = [3.0, 5.0]").replace(
@@ -27,7 +28,7 @@ def make_world(folder: Path) -> Path:
     domain = Domain.load(str(write_domain(folder, LIFT)))
     write_clips(folder, seconds=1.5)
     project(domain, domain.clips(folder, "train"), 8, 0, stitch=False).save(folder / "2d" / "train.npz")
-    make_pack(folder / "pack")
+    PosePrior.learn([walk(4.0, away) for away in (0.0, 0.6)], SKELETON).save(make_pack(folder / "pack"))
     make_pack(folder / "pack" / "line", line=True)
     return folder
 
