@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from backend.fitting.ends import with_ends
 from backend.fitting.kinematics import Rig
-from backend.fitting.limits import hinges
+from backend.fitting.limits import Hinge, hinges
 from backend.fitting.measures import measure
 from backend.fitting.objects import holders, holds, place_objects
 from backend.fitting.plan import Plan, stiffness
+from backend.fitting.prior import SIDED, people
+from backend.fitting.solver import Stiffness
 from backend.fitting.source import read_body
 from backend.fitting.targets import build_targets
 from backend.motion.motion3d import Motion3D
 
-REST_SIGMA = {"pelvis": np.inf, "spine": 0.6, "neck": 0.6, "head": 1.0, "clavicle": 0.35, "upper_arm": 2.0, "forearm": 2.0,
-              "hand": 0.3, "thigh": 2.0, "shin": 2.0, "foot": 1.0, "toe": 0.5}
+REST_SIGMA = {"pelvis": np.inf, "spine": 0.6, "neck": 0.6, "toe": 0.5} | dict.fromkeys(("head", *SIDED), np.inf)
 TWIST_SIGMA = {"clavicle": 0.3, "upper_arm": 1.0, "forearm": 0.3, "thigh": 0.7, "shin": 0.15, "neck": 0.6, "spine": 0.6}
-"""See `plan.stiffness`."""
+"""See `plan.stiffness`. Where joints of people are when nothing tells says the prior; these share a bend among the bones of a spine, and keep limbs from
+twisting more than they can."""
+
+
+def body_stiffness(rig: Rig, hinges: list[Hinge], fps: float, twist: dict[str, float] = TWIST_SIGMA) -> Stiffness:
+    """What keeps a human rig calm and as people hold themselves. twist: as of `plan.stiffness`."""
+    return replace(stiffness(rig, fps, REST_SIGMA, twist), pose=people().pull(rig, hinges, fps))
 
 
 def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:
@@ -34,7 +43,7 @@ def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:
         rig=rig,
         targets=targets,
         hinges=bends,
-        stiffness=stiffness(rig, motion.fps, REST_SIGMA, TWIST_SIGMA),
+        stiffness=body_stiffness(rig, bends, motion.fps),
         scale=scale,
         points={name: (measures.bones[name], measures.joints[name]) for name in targets.joints},
         feet={f"ankle.{side}": body[f"ankle.{side}"] for side in "LR"},

@@ -17,11 +17,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from backend.fitting.ends import with_ends
-from backend.fitting.human import REST_SIGMA, TWIST_SIGMA
+from backend.fitting.human import TWIST_SIGMA, body_stiffness
 from backend.fitting.kinematics import Rig, forward
 from backend.fitting.limits import Hinge, body_axes, hinges
 from backend.fitting.measures import measure
-from backend.fitting.plan import stiffness
 from backend.fitting.smpl.body import BODY, FINGERS, TO_WORLD, BodyModel, load_body
 from backend.fitting.smpl.shape import fit_shape
 from backend.fitting.solver import solve
@@ -60,7 +59,7 @@ def fit_body(motion: Motion3D, place: str, model: BodyModel, report: Callable[[f
     measures = measure(rig)
     bends = _hinges(rig)
     targets = build_targets(rig, measures, bends, body, 1.0, "never")
-    stiff = stiffness(rig, motion.fps, REST_SIGMA, TWISTS)
+    stiff = body_stiffness(rig, bends, motion.fps, TWISTS)
     names = list(measures.joints)
     wanted = np.stack([body[name] for name in names], axis=1)
     exact = replace(targets.pulls, point_targets=wanted,
