@@ -12,21 +12,21 @@ from backend.fitting.limits import Hinge, hinges
 from backend.fitting.measures import measure
 from backend.fitting.objects import holders, holds, place_objects
 from backend.fitting.plan import Plan, stiffness
-from backend.fitting.prior import SIDED, people
+from backend.fitting.prior import SIDED, PosePrior, people
 from backend.fitting.solver import Stiffness
 from backend.fitting.source import read_body
 from backend.fitting.targets import build_targets
 from backend.motion.motion3d import Motion3D
 
 REST_SIGMA = {"pelvis": np.inf, "spine": 0.6, "neck": 0.6, "toe": 0.5} | dict.fromkeys(("head", *SIDED), np.inf)
-TWIST_SIGMA = {"clavicle": 0.3, "upper_arm": 1.0, "forearm": 0.3, "thigh": 0.7, "shin": 0.15, "neck": 0.6, "spine": 0.6}
+TWIST_SIGMA = {"clavicle": 0.3, "forearm": 0.3, "shin": 0.15, "neck": 0.6, "spine": 0.6}
 """See `plan.stiffness`. Where joints of people are when nothing tells says the prior; these share a bend among the bones of a spine, and keep limbs from
 twisting more than they can."""
 
 
-def body_stiffness(rig: Rig, hinges: list[Hinge], fps: float, twist: dict[str, float] = TWIST_SIGMA) -> Stiffness:
-    """What keeps a human rig calm and as people hold themselves. twist: as of `plan.stiffness`."""
-    return replace(stiffness(rig, fps, REST_SIGMA, twist), pose=people().pull(rig, hinges, fps))
+def body_stiffness(rig: Rig, hinges: list[Hinge], fps: float, twist: dict[str, float] = TWIST_SIGMA, prior: PosePrior | None = None) -> Stiffness:
+    """What keeps a human rig calm and as people hold themselves. twist: as of `plan.stiffness`; prior: another than the shipped one."""
+    return replace(stiffness(rig, fps, REST_SIGMA, twist), pose=(prior or people()).pull(rig, hinges))
 
 
 def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:

@@ -4,9 +4,9 @@ A pose is told in each joint's own anatomical axes, which are read off the joint
 and feet, and bone, bend and hinge of limbs. So one prior serves a T pose, an A pose and any roll of the bones. A spine or neck of several bones is one
 joint, whose turn they share.
 
-A Gaussian of poses by itself says nothing of time. That of a process that forgets a pose in `MEMORY` seconds (Ornstein and Uhlenbeck) pulls in each
-frame with a share of its inverse covariance, the smaller the more frames a second has; the rest is a pull of each frame to the next, which is
-the solver's smoothness.
+Frames of a clip are no poses of their own: each pulls with a small `SHARE` of the inverse covariance. Beside the solver's smoothness, which ties a frame to
+the next (together those are a process of Ornstein and Uhlenbeck), a joint of which nothing is known then goes back to its usual place, given the others, in some
+tenths of a second, and one that is seen is where it is seen.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ SIDED = ("clavicle", "upper_arm", "forearm", "hand", "thigh", "shin", "foot")
 FEATURES = ("trunk", "head", *(f"{part}.{side}" for side in "LR" for part in SIDED))
 """The joints of the prior: the spine from pelvis to chest, neck and head, and the bones of the limbs at their heads."""
 
-MEMORY = 0.5
-"""Seconds after which a body has left a pose."""
+SHARE = 1 / 240
+"""Of the pull of a pose by itself that a frame has."""
 
-LEAST = 0.15
+LEAST = 0.2
 """Radians, a standard deviation by which any joint may be away in any direction, as rest poses and rigs differ."""
 
 
@@ -47,8 +47,8 @@ class PosePrior:
     covariance: np.ndarray
     provenance: str
 
-    def pull(self, rig: Rig, hinges: list[Hinge], fps: float) -> PosePull:
-        """What the prior says of the bones of a human rig, a frame of `fps` a second. Bones that it doesn't know are free."""
+    def pull(self, rig: Rig, hinges: list[Hinge]) -> PosePull:
+        """What the prior says of the bones of a human rig in a frame. Bones that it doesn't know are free."""
         axes, bones = anatomical_axes(rig, hinges), features_of(rig)
         known = [number for number, name in enumerate(FEATURES) if name in bones]
         places = np.array([3 * number + axis for number in known for axis in range(3)])
@@ -61,7 +61,7 @@ class PosePrior:
                 centre[bone] = axes[bone] @ Rotation.from_rotvec(-share).as_matrix() @ carrier.T
                 shares[3 * row : 3 * row + 3, 3 * bone : 3 * bone + 3] = carrier.T
         inner = np.linalg.inv(self.covariance[np.ix_(places, places)] + LEAST**2 * np.eye(len(places)))
-        return PosePull(centre, shares.T @ inner @ shares / (2 * MEMORY * fps))
+        return PosePull(centre, SHARE * shares.T @ inner @ shares)
 
     def away(self, rig: Rig, hinges: list[Hinge], world: np.ndarray) -> np.ndarray:
         """[T] how far poses, world turns [T,N,3,3], are from the usual one: 1 for people as usual as those it was learned from (the root of the

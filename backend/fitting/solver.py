@@ -136,6 +136,7 @@ class _Problem:
         self.parents = np.maximum(rig.parents, 0)
         self.chains = _chains(rig, pulls)
         self.known: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self.usual: tuple[np.ndarray, np.ndarray] | None = None
         self.coupling = np.concatenate([np.repeat(stiffness.smooth, 3), np.zeros(3)])
         self.offsets = pulls.point_rests - rig.heads[pulls.point_bones]
         self.hinged = np.array([hinge.bone for hinge in hinges], int)
@@ -191,11 +192,9 @@ class _Problem:
         add(self.hinged, self.stiffness.sideways, side, np.cross(segments, self.sides))
 
         if self.stiffness.pose is not None:
-            odd = self._odd(turns)
-            slopes, precision = _slopes(odd), self.stiffness.pose.precision
-            turn_gradient += np.einsum("tbik,tbi->tbk", slopes, (odd.reshape(frames, -1) @ precision).reshape(odd.shape))
-            sloped = np.einsum("aibj,tbjl->taibl", precision.reshape(by_bone.shape[1:]), slopes, optimize=True)
-            by_bone += np.einsum("taik,taibl->takbl", slopes, sloped, optimize=True)
+            odd, precision = self._odd(turns), self.stiffness.pose.precision
+            turn_gradient += _of_part(odd, (odd.reshape(frames, -1) @ precision).reshape(odd.shape))
+            blocks[:, :-3, :-3] += precision  # as if vectors changed as turns do, which holds near the usual pose; the gradient is exact
 
         changes = self.stiffness.smooth[:, None] * changes
         turn_gradient[1:] += changes
@@ -251,8 +250,10 @@ class _Problem:
         return self.known[1:]
 
     def _odd(self, turns: np.ndarray) -> np.ndarray:
-        """[T,N,3] rotation vectors from the usual pose."""
-        return _logarithm(turns @ self.stiffness.pose.centre)
+        """[T,N,3] rotation vectors from the usual pose; those of the last turns are kept."""
+        if self.usual is None or self.usual[0] is not turns:
+            self.usual = turns, _logarithm(turns @ self.stiffness.pose.centre)
+        return self.usual[1]
 
     def _hinges(self, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The lower segments of all hinges [T,H,3], how far the joints lack their least bend and how far they leave their planes [T,H]."""
@@ -262,17 +263,12 @@ class _Problem:
 
 
 def _of_part(vectors: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """Derivatives [T,N,3] of the parts along unit axes [N,3] or [3] that rotation vectors [T,N,3] have, by a small turn that is applied after them."""
+    """Derivatives [T,N,3] of the dot products with axes [N,3] or [T,N,3] that rotation vectors [T,N,3] have, by a small turn that is applied after them."""
     angles = np.linalg.norm(vectors, axis=-1, keepdims=True)
     half = np.maximum(angles / 2, 1e-3)
     share = (1 - half / np.tan(half)) / (4 * half**2)
     across = np.cross(vectors, axes)
     return axes + across / 2 + share * np.cross(vectors, across)
-
-
-def _slopes(vectors: np.ndarray) -> np.ndarray:
-    """Derivatives [...,3,3] of rotation vectors [...,3] by a small turn that is applied after them."""
-    return np.stack([_of_part(vectors, axis) for axis in np.eye(3)], axis=-2)
 
 
 def _logarithm(matrices: np.ndarray) -> np.ndarray:
