@@ -34,6 +34,10 @@ FEATURES = ("trunk", "head", *(f"{part}.{side}" for side in "LR" for part in SID
 SHARE = 1 / 240
 """Of the pull of a pose by itself that a frame has."""
 
+TWIST_SIGMA = {"upper_arm": 3.0, "thigh": 3.0}
+"""Radians that bones may in every frame be twisted away from their usual twist: of a straight limb no joint tells it, and along the way that the wide Gaussian
+leaves open a fit could be caught in another."""
+
 LEAST = 0.2
 """Radians, a standard deviation by which any joint may be away in any direction, as rest poses and rigs differ."""
 
@@ -60,8 +64,11 @@ class PosePrior:
                 carrier = axes[rig.parents[bone]]
                 centre[bone] = axes[bone] @ Rotation.from_rotvec(-share).as_matrix() @ carrier.T
                 shares[3 * row : 3 * row + 3, 3 * bone : 3 * bone + 3] = carrier.T
-        inner = np.linalg.inv(self.covariance[np.ix_(places, places)] + LEAST**2 * np.eye(len(places)))
-        return PosePull(centre, SHARE * shares.T @ inner @ shares)
+        inner = SHARE * np.linalg.inv(self.covariance[np.ix_(places, places)] + LEAST**2 * np.eye(len(places)))
+        for row, number in enumerate(known):
+            along, block = self.means[number][:, 0], slice(3 * row, 3 * row + 3)
+            inner[block, block] += np.outer(along, along) * TWIST_SIGMA.get(FEATURES[number].split(".")[0], np.inf) ** -2.0
+        return PosePull(centre, shares.T @ inner @ shares)
 
     def away(self, rig: Rig, hinges: list[Hinge], world: np.ndarray) -> np.ndarray:
         """[T] how far poses, world turns [T,N,3,3], are from the usual one: 1 for people as usual as those it was learned from (the root of the

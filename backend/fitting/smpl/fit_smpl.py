@@ -1,8 +1,8 @@
 """`fit-smpl`: a body of the SMPL family fitted to a motion, as a file of the AMASS kind.
 
 Betas come first, from the lengths of the bones. Pose and place of the whole clip are then one least-squares problem, that of every human
-armature (`backend.fitting.solver`), with the same prior of poses (`backend.fitting.prior`): first with joints that bones of these lengths can reach, soles on the floor, then with joints where the motion
-has them, neither scaled nor lifted.
+armature (`backend.fitting.solver`) with the same prior of poses (`backend.fitting.prior`), for the joints of these bodies play the same roles: first with
+joints that bones of these lengths can reach, soles on the floor, then with joints where the motion has them, neither scaled nor lifted.
 """
 
 from __future__ import annotations
