@@ -73,13 +73,13 @@ class Pose:
 @dataclass(frozen=True)
 class Measurement:
     """What is hidden of one clip on one body. Centimetres on a usual body between where hidden joints (with noise: elbows, wrists, knees, ankles)
-    are and where a fit to the whole clip has them, going evenly over the gap, by a fit without the prior and with it; how odd the poses meanwhile are, in the
+    are and where a fit to the whole clip has them, going evenly over the gap (None: not told), by a fit without the prior and with it; how odd the poses meanwhile are, in the
     prior, likewise, and of the fit to the whole clip; flips without and with the prior."""
 
     body: str
     hidden: str
     clip: str
-    even: float
+    even: float | None
     without: float
     with_prior: float
     odd_without: float
@@ -97,7 +97,7 @@ class Subject:
     name: str
     rig: Rig
     hinges: list[Hinge]
-    fit: Callable[[Motion3D, PosePrior], tuple[Pose, Pose]]
+    fit: Callable[[Motion3D, PosePrior], tuple[Pose | None, Pose]]
 
 
 def on_rig(path: Path) -> Subject:
@@ -124,19 +124,18 @@ def on_rig(path: Path) -> Subject:
 
 
 def on_body(path: Path) -> Subject:
-    """A body model. Its first guess is not told: the fit stands in its place."""
+    """A body model. Its first guess is not told."""
     model = load_body(path)
     rig = human.with_ends(model.rig(np.zeros(model.shapes)))
 
-    def fit(motion: Motion3D, prior: PosePrior) -> tuple[Pose, Pose]:
+    def fit(motion: Motion3D, prior: PosePrior) -> tuple[None, Pose]:
         fitted = fit_body(motion, "motion", model, lambda fraction, message: None, prior)
         joints = model.posed(fitted.betas, fitted.poses, fitted.trans)
         points = {role: joints[:, number] for role, number in JOINTS.items() if role.split(".")[0] in BONES}
         own = Rotation.from_rotvec(fitted.poses[:, : len(BODY)].reshape(-1, 3)).as_matrix().reshape(-1, len(BODY), 3, 3)
         turns = TO_WORLD @ own @ TO_WORLD.T
         turns[:, 0] = own[:, 0] @ TO_WORLD.T
-        pose = Pose(points, forward(rig, turns, fitted.trans)[0])
-        return pose, pose
+        return None, Pose(points, forward(rig, turns, fitted.trans)[0])
 
     return Subject(f"{model.kind}, {model.gender}", rig, bends_of(rig), fit)
 
@@ -176,7 +175,7 @@ def measure(subject: Subject, clip: str, motion: Motion3D) -> list[Measurement]:
 
         odd = [float(prior.away(subject.rig, subject.hinges, pose.turns[frames]).mean()) for pose in (without, found, whole)]
         flipped = [flips(relative(subject.rig, pose.turns), motion.fps) for pose in (without, found)]
-        measurements.append(Measurement(subject.name, name, clip, away(even), away(without), away(found), *odd, *flipped))
+        measurements.append(Measurement(subject.name, name, clip, None if even is None else away(even), away(without), away(found), *odd, *flipped))
     return measurements
 
 
@@ -188,9 +187,9 @@ def table(measurements: list[Measurement]) -> str:
     headings = ["body", "hidden", "clips", "evenly, cm", "without, cm", "with, cm", "oddness without", "with", "of the whole", "flips without", "with"]
     rows = []
     for (body, hidden), group in groups.items():
-        means = [float(np.mean([getattr(one, key) for one in group])) for key in ("even", "without", "with_prior")]
-        odd = [float(np.mean([getattr(one, key) for one in group])) for key in ("odd_without", "odd_with", "odd_whole")]
-        rows.append([body, hidden, str(len(group)), *(f"{mean:.1f}" for mean in means), *(f"{mean:.2f}" for mean in odd),
+        mean = {key: None if group[0].even is None and key == "even" else np.mean([getattr(one, key) for one in group])
+                for key in ("even", "without", "with_prior", "odd_without", "odd_with", "odd_whole")}
+        rows.append([body, hidden, str(len(group)), *(f"{value:.{2 if 'odd' in key else 1}f}" if value is not None else "" for key, value in mean.items()),
                      str(sum(one.flips_without for one in group)), str(sum(one.flips_with for one in group))])
     return markdown_table(headings, rows)
 
