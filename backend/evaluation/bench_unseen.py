@@ -46,14 +46,14 @@ BONES = {"elbow": "forearm", "wrist": "hand", "knee": "shin", "ankle": "foot"}
 """Joint -> the bone that begins there."""
 
 WITHOUT_TWIST = {"upper_arm": 1.0, "thigh": 0.7}
-WITHOUT_SIGMA = {"head": 1.0, "clavicle": 0.35, "upper_arm": 2.0, "forearm": 2.0, "hand": 0.3, "thigh": 2.0, "shin": 2.0, "foot": 1.0}
+WITHOUT_SIGMA = {"head": 1.0, "upper_arm": 2.0, "forearm": 2.0, "thigh": 2.0, "shin": 2.0, "foot": 1.0}
 """Radians that a bone may be away from its rest pose, about itself and in all, in a fit without the prior."""
 
 
 class RestPose(PosePrior):
     """In the place of the prior: every bone is drawn to its rest pose."""
 
-    def pull(self, rig: Rig, hinges: list[Hinge]) -> PosePull:
+    def pull(self, rig: Rig, hinges: list[Hinge], share: float = 1.0) -> PosePull:
         sigmas = [WITHOUT_SIGMA.get(role.split(".")[0], np.inf) for role in rig.roles]
         precision = np.diag(np.repeat(sigmas, 3) ** -2.0)
         for bone, role in enumerate(rig.roles):

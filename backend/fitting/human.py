@@ -12,21 +12,24 @@ from backend.fitting.limits import Hinge, hinges
 from backend.fitting.measures import measure
 from backend.fitting.objects import holders, holds, place_objects
 from backend.fitting.plan import Plan, stiffness
-from backend.fitting.prior import SIDED, PosePrior, people
+from backend.fitting.prior import SHARE, PosePrior, people
 from backend.fitting.solver import Stiffness
 from backend.fitting.source import read_body
 from backend.fitting.targets import build_targets
 from backend.motion.motion3d import Motion3D
 
-REST_SIGMA = {"pelvis": np.inf, "spine": 0.6, "neck": 0.6, "toe": 0.5} | dict.fromkeys(("head", *SIDED), np.inf)
+REST_SIGMA = {"spine": 0.6, "neck": 0.6, "clavicle": 0.35, "hand": 0.3, "toe": 0.5} | dict.fromkeys(
+    ("pelvis", "head", "upper_arm", "forearm", "thigh", "shin", "foot"), np.inf)
 TWIST_SIGMA = {"clavicle": 0.3, "forearm": 0.3, "shin": 0.15, "neck": 0.6, "spine": 0.6}
-"""See `plan.stiffness`. Where joints of people are when nothing tells says the prior; these share a bend among the bones of a spine, and keep limbs from
-twisting more than they can."""
+"""See `plan.stiffness`. Where joints of people are when nothing tells says the prior; these share a bend among the bones of a spine, keep bones stiff that
+are usually as at rest, whatever the joints around them ask, and limbs from twisting more than they can."""
 
 
-def body_stiffness(rig: Rig, hinges: list[Hinge], fps: float, twist: dict[str, float] = TWIST_SIGMA, prior: PosePrior | None = None) -> Stiffness:
-    """What keeps a human rig calm and as people hold themselves. twist: as of `plan.stiffness`; prior: another than the shipped one."""
-    return replace(stiffness(rig, fps, REST_SIGMA, twist), pose=(prior or people()).pull(rig, hinges))
+def body_stiffness(rig: Rig, hinges: list[Hinge], fps: float, rest: dict[str, float] = REST_SIGMA, twist: dict[str, float] = TWIST_SIGMA,
+                   share: float = SHARE, prior: PosePrior | None = None) -> Stiffness:
+    """What keeps a human rig calm and as people hold themselves. rest, twist: as of `plan.stiffness`; share: see `prior.SHARE`; prior: another than
+    the shipped one."""
+    return replace(stiffness(rig, fps, rest, twist), pose=(prior or people()).pull(rig, hinges, share))
 
 
 def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:

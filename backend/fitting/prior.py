@@ -51,20 +51,20 @@ class PosePrior:
     covariance: np.ndarray
     provenance: str
 
-    def pull(self, rig: Rig, hinges: list[Hinge]) -> PosePull:
-        """What the prior says of the bones of a human rig in a frame. Bones that it doesn't know are free."""
+    def pull(self, rig: Rig, hinges: list[Hinge], share: float = SHARE) -> PosePull:
+        """What the prior says of the bones of a human rig in a frame. Bones that it doesn't know are free. share: see `SHARE`."""
         axes, bones = anatomical_axes(rig, hinges), features_of(rig)
         known = [number for number, name in enumerate(FEATURES) if name in bones]
         places = np.array([3 * number + axis for number in known for axis in range(3)])
         shares, centre = np.zeros((len(places), 3 * rig.bones)), np.tile(np.eye(3), (rig.bones, 1, 1))
         for row, number in enumerate(known):
             chain = bones[FEATURES[number]]
-            share = Rotation.from_matrix(self.means[number]).as_rotvec() / len(chain)
+            bend = Rotation.from_matrix(self.means[number]).as_rotvec() / len(chain)
             for bone in chain:
                 carrier = axes[rig.parents[bone]]
-                centre[bone] = axes[bone] @ Rotation.from_rotvec(-share).as_matrix() @ carrier.T
+                centre[bone] = axes[bone] @ Rotation.from_rotvec(-bend).as_matrix() @ carrier.T
                 shares[3 * row : 3 * row + 3, 3 * bone : 3 * bone + 3] = carrier.T
-        inner = SHARE * np.linalg.inv(self.covariance[np.ix_(places, places)] + LEAST**2 * np.eye(len(places)))
+        inner = share * np.linalg.inv(self.covariance[np.ix_(places, places)] + LEAST**2 * np.eye(len(places)))
         for row, number in enumerate(known):
             along, block = self.means[number][:, 0], slice(3 * row, 3 * row + 3)
             inner[block, block] += np.outer(along, along) * TWIST_SIGMA.get(FEATURES[number].split(".")[0], np.inf) ** -2.0

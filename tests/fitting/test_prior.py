@@ -84,8 +84,8 @@ def test_what_the_solver_is_told_is_how_odd_a_pose_is(tmp_path_factory, seed: in
     turns = Rotation.from_rotvec(random.normal(0, 0.3, (rig.bones, 3))).as_matrix()
     turns[rig.chain("spine")], turns[features_of(rig)["head"]] = alike[0], alike[1]
     prior = people()
-    with patch.object(module, "SHARE", 1.0), patch.dict(module.TWIST_SIGMA, clear=True):
-        pull = prior.pull(rig, hinges(rig))
+    with patch.dict(module.TWIST_SIGMA, clear=True):
+        pull = prior.pull(rig, hinges(rig), share=1.0)
     vectors = Rotation.from_matrix(turns @ pull.centre).as_rotvec().ravel()
     world, _ = forward(rig, turns[None], rig.heads[:1])
     told = np.sqrt(vectors @ pull.precision @ vectors / (3 * len(features_of(rig))))

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from backend.fitting.ends import with_ends
-from backend.fitting.human import TWIST_SIGMA, body_stiffness
+from backend.fitting.human import REST_SIGMA, TWIST_SIGMA, body_stiffness
 from backend.fitting.kinematics import Rig, forward
 from backend.fitting.limits import Hinge, body_axes, hinges
 from backend.fitting.measures import measure
@@ -35,8 +35,12 @@ SHARES = {"neck": 0.03, "hip": 0.03, "shoulder": 0.03, "knee": 0.1, "elbow": 0.1
 """Weights of the joints beside those of a fit to reachable ones. Hips, shoulders and neck mean other points in other data sets, and bones may stay too
 long or short: neither must bend the trunk. Feet miss least."""
 
+RESTS = REST_SIGMA | {"head": 1.0}
 TWISTS = {"shin": TWIST_SIGMA["shin"]}
-"""Twists that are held beside the prior."""
+"""Turns away from rest and twists that are held beside the prior: a head that looks elsewhere than its joints lie does not bend the back."""
+
+PRIOR_SHARE = 1 / 24
+"""See `prior.SHARE`: where joints count for less, poses count for more."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def fit_body(motion: Motion3D, place: str, model: BodyModel, report: Callable[[f
     measures = measure(rig)
     bends = bends_of(rig)
     targets = build_targets(rig, measures, bends, body, 1.0, "never")
-    stiff = body_stiffness(rig, bends, motion.fps, TWISTS, prior)
+    stiff = body_stiffness(rig, bends, motion.fps, RESTS, TWISTS, PRIOR_SHARE, prior)
     names = list(measures.joints)
     wanted = np.stack([body[name] for name in names], axis=1)
     exact = replace(targets.pulls, point_targets=wanted,

@@ -146,7 +146,7 @@ def test_arms_that_are_not_seen_hang_as_peoples_do(tmp_path: Path):
     prior = people()
     far = [missed(model, fit_body(motion, "motion.npz", model, lambda fraction, message: None, one), placed)[gap][:, [JOINTS[role] for role in roles]].mean()
            for one in (prior, RestPose(prior.means, prior.covariance, ""))]
-    assert far[0] < 0.12 and far[1] > 0.25
+    assert far[0] < 0.15 and far[1] > 0.25
     result = fit_smpl(motion.save(tmp_path / "motion.npz"), model.save(tmp_path / "model.npz"), tmp_path / "amass.npz", lambda fraction, message: None)
     assert result["mean_error"] < 0.005, "what is not seen is no error"
 
