@@ -73,8 +73,8 @@ class Pose:
 @dataclass(frozen=True)
 class Measurement:
     """What is hidden of one clip on one body. Centimetres on a usual body between where hidden joints (with noise: elbows, wrists, knees, ankles)
-    are and where a fit to the whole clip has them, going evenly over the gap (None: not told), by a fit without the prior and with it; how odd the poses meanwhile are, in the
-    prior, likewise, and of the fit to the whole clip; flips without and with the prior."""
+    are and where a fit to the whole clip has them, going evenly over the gap (None: not told), by a fit without the prior and with it; how odd the
+    poses meanwhile are, in the prior, likewise, and of the fit to the whole clip; flips without and with the prior."""
 
     body: str
     hidden: str
@@ -197,12 +197,15 @@ def table(measurements: list[Measurement]) -> str:
 def page(measurements: list[Measurement], arguments) -> str:
     return f"""# Joints that a motion doesn't show
 
-Test clips of people, of whom joints are hidden for {SECONDS:g} s, or who have {100 * NOISE:g} cm of noise in each direction on every joint that is then said to be half
-sure: how far these joints (of a head, its top and its nose; of noise, elbows, wrists, knees and ankles) are from where a fit to the whole clip has them,
-in centimetres at the clip's size. With the prior of poses that people are fitted with, and, in the same run, without it: drawn to the rest pose of the rig, as
-fits were before. Evenly: each joint goes straight from where it was last to where it is next, as the trunk carries it, which is where both fits begin.
+People are fitted with a prior of poses (`backend/fitting/pose_prior.npz`): a Gaussian of how joints are usually turned, all together, in anatomical axes
+that are read off the joints of a rest pose, so that it is the same for every rig and for SMPL bodies. It was learned from recorded people whose licences
+allow that, named in the file, by `learn-prior`. Joints that a motion shows are where it shows them; the prior says where the others are.
+
+Test clips of people, of whom joints are hidden for {SECONDS:g} s, or who have {100 * NOISE:g} cm of noise in each direction on every joint, which is then
+said to be half sure: how far these joints (of a head, its top and its nose; of noise, elbows, wrists, knees and ankles) are from where a fit to the whole clip
+has them, in centimetres at the clip's size. With the prior, and, in the same run, without it: drawn to the rest pose of the rig, as fits were before. Evenly: each joint goes straight from where it was last to where it is next, as the trunk carries it, which is where both fits begin.
 Oddness: how far poses are from the usual one, by the prior (1: as far as people usually are); of the whole clip's fit too. Flips: bones that turn by more than
-60° in a thirtieth of a second. No clip and none of its performers' takes of the test split was learned from. This page is one run of
+60° in a thirtieth of a second, in the whole clip. No test clip was learned from. This page is one run of
 
 ```
 {arguments.typed}
@@ -213,7 +216,8 @@ Oddness: how far poses are from the usual one, by the prior (1: as far as people
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("--rigs", type=Path, nargs="+", default=[], metavar="FILE", help="armature files (.npz) of people; `build.py bench retarget` makes some")
+    parser.add_argument("--rigs", type=Path, nargs="+", default=[], metavar="FILE",
+                        help="armature files (.npz) of people; `build.py bench retarget` makes some")
     parser.add_argument("--models", type=Path, nargs="+", default=[], metavar="FILE", help="model files (.npz) that import-smpl wrote")
     parser.add_argument("--data", type=Path, required=True, help="the folder that the domain's paths start from")
     parser.add_argument("--domain", default="human", help="domain, or file of a domain, whose test clips are used (default: %(default)s)")

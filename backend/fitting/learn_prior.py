@@ -52,7 +52,7 @@ def read_clip(path: Path) -> tuple[Rig, np.ndarray, float] | None:
     rig = Rig([names[joint] for joint in kept], [mapping.roles[names[joint]] for joint in kept], np.array([carrier(joint) for joint in kept]), heads[kept],
               np.where(np.linalg.norm(tails - heads, axis=1, keepdims=True) > 1e-3, tails, heads + [0, 0, 0.05])[kept],
               np.tile([1.0, 0, 0, 0], (len(kept), 1)), np.zeros(3))
-    frames = np.setdiff1d(np.arange(len(arrays["rotations"])), arrays["suspicious_frames"] if "suspicious_frames" in arrays else [])
+    frames = np.setdiff1d(np.arange(len(arrays["rotations"])), arrays.get("suspicious_frames", []))
     posed, rest = (Rotation.from_quat(quaternions[..., kept, :].reshape(-1, 4), scalar_first=True).as_matrix().reshape(*quaternions.shape[:-2], -1, 3, 3)
                    for quaternions in (arrays["rotations"][frames], arrays["rest_rotations"]))
     return with_ends(rig), posed @ np.swapaxes(rest, -1, -2), float(arrays["fps"])

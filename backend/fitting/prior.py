@@ -4,9 +4,9 @@ A pose is told in each joint's own anatomical axes, which are read off the joint
 and feet, and bone, bend and hinge of limbs. So one prior serves a T pose, an A pose and any roll of the bones. A spine or neck of several bones is one
 joint, whose turn they share.
 
-Frames of a clip are no poses of their own: each pulls with a small `SHARE` of the inverse covariance. Beside the solver's smoothness, which ties a frame to
-the next (together those are a process of Ornstein and Uhlenbeck), a joint of which nothing is known then goes back to its usual place, given the others, in some
-tenths of a second, and one that is seen is where it is seen.
+Frames of a clip are no poses of their own: each pulls with a small `SHARE` of the inverse covariance. Beside the solver's smoothness, which ties a frame
+to the next (together those are a process of Ornstein and Uhlenbeck), a joint of which nothing is known then goes back to its usual place, given the others,
+in some tenths of a second, and one that is seen is where it is seen.
 """
 
 from __future__ import annotations

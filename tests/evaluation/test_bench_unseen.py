@@ -27,7 +27,8 @@ def test_the_command_measures_and_writes(tmp_path: Path, capsys: pytest.CaptureF
     model = import_body(write_official("smpl", tmp_path / "smpl_female")).save(tmp_path / "model.npz")
     page, data = tmp_path / "page.md", tmp_path / "page.json"
     command = ["bench", "unseen", "--data", str(tmp_path / "data"), "--domain", str(tmp_path / "walks.toml")]
-    done = main([*command, "--rigs", str(armature_file(tmp_path / "tall.npz", raised_arms=0.6)), "--models", str(model), "--write", str(page), "--json", str(data)])
+    rig = armature_file(tmp_path / "tall.npz", raised_arms=0.6)
+    done = main([*command, "--rigs", str(rig), "--models", str(model), "--write", str(page), "--json", str(data)])
     assert done == 0, capsys.readouterr().err
     measured = {(one["body"], one["hidden"]): one for one in json.loads(data.read_text())}
     assert {one["clip"] for one in measured.values()} == {"data/walk"}, "others are too short to hide a second"

@@ -105,14 +105,17 @@ def test_usual_poses_are_usual(tmp_path: Path):
     rig = with_ends(human(tmp_path)[1])
     hanging = people().away(rig, hinges(rig), stroll(rig)[0]).max()
     still = np.zeros((1, 3))
-    for angles in ({"upper_arm.L": [[0, -1.8, 0]], "upper_arm.R": [[0, 1.8, 0]]}, {"upper_arm.L": [[1.8, 0.5, 0]]}, {"shin.L": [[0, 0, 1.2]]}, {"spine.0": [[-1.2, 0, 0]]},
-                   {"head": [[0, 0, 2.0]]}, {"thigh.R": [[1.2, 0, 0]]}):
+    for angles in ({"upper_arm.L": [[0, -1.8, 0]], "upper_arm.R": [[0, 1.8, 0]]}, {"upper_arm.L": [[1.8, 0.5, 0]]}, {"shin.L": [[0, 0, 1.2]]},
+                   {"spine.0": [[-1.2, 0, 0]]}, {"head": [[0, 0, 2.0]]}, {"thigh.R": [[1.2, 0, 0]]}):
         world, _ = pose(rig, {"upper_arm.L": still, **{role: np.array(turn) for role, turn in angles.items()}}, rig.heads[:1])
         assert people().away(rig, hinges(rig), world)[0] > 1.3 * hanging, angles
 
 
-@pytest.mark.parametrize(("roles", "raised", "least", "most"), [(("elbow.L", "wrist.L"), 0.6, 0.3, 0.1), (("elbow.L", "wrist.L", "elbow.R", "wrist.R"), 0.6, 0.3, 0.1),
-                                                           (("knee.R", "ankle.R"), 0.0, 0.0, 0.15)])
+@pytest.mark.parametrize(("roles", "raised", "least", "most"), [
+    (("elbow.L", "wrist.L"), 0.6, 0.3, 0.1),
+    (("elbow.L", "wrist.L", "elbow.R", "wrist.R"), 0.6, 0.3, 0.1),
+    (("knee.R", "ankle.R"), 0.0, 0.0, 0.15),
+])
 def test_hidden_limbs_are_where_people_have_them(roles: tuple[str, ...], raised: float, least: float, most: float, tmp_path: Path):
     """Not held sideways as at rest."""
     _, rig = human(tmp_path)
