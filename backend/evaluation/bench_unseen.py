@@ -203,9 +203,13 @@ allow that, named in the file, by `learn-prior`. Joints that a motion shows are 
 
 Test clips of people, of whom joints are hidden for {SECONDS:g} s, or who have {100 * NOISE:g} cm of noise in each direction on every joint, which is then
 said to be half sure: how far these joints (of a head, its top and its nose; of noise, elbows, wrists, knees and ankles) are from where a fit to the whole clip
-has them, in centimetres at the clip's size. With the prior, and, in the same run, without it: drawn to the rest pose of the rig, as fits were before. Evenly: each joint goes straight from where it was last to where it is next, as the trunk carries it, which is where both fits begin.
+has them, in centimetres at the clip's size. With the prior, and, in the same run, without it: drawn to the rest pose of the rig, as fits were before. Evenly:
+each joint goes straight from where it was last to where it is next, as the trunk carries it, which is where both fits begin.
 Oddness: how far poses are from the usual one, by the prior (1: as far as people usually are); of the whole clip's fit too. Flips: bones that turn by more than
-60° in a thirtieth of a second, in the whole clip. No test clip was learned from. This page is one run of
+60° in a thirtieth of a second, in the whole clip. No test clip was learned from.
+
+How to read it: a leg that is not seen is guessed no better than evenly, for nothing tells on which foot somebody stands. The more a rest pose holds its arms
+sideways, as bodies of the SMPL family do, the further it is from people. This page is one run of
 
 ```
 {arguments.typed}
