@@ -171,6 +171,7 @@ def test_surer_joints_count_for_more(tmp_path: Path):
         found = fitted_joints(fit(replace(motion, positions=positions, confidences=confidences), armature, tmp_path))["wrist.L"]
         followed.append(np.linalg.norm(found - usual, axis=-1)[48:52].mean())
     assert followed[0] > 0.15 and followed[3] < 0.05
+    assert followed[1] < 0.95 * followed[0] and followed[2] < 0.8 * followed[0], followed
     assert followed == sorted(followed, reverse=True)
 
 
@@ -259,6 +260,8 @@ def test_the_command_learns_from_training_clips_alone(tmp_path: Path, capsys: py
     own = with_ends(rig)
     assert learned.away(own, hinges(own), stroll(rig)[0]).max() < 0.6
     assert learned.away(own, hinges(own), dance(rig)[0]).mean() > 1.5, "of what was held back nothing is known"
+    other, turned = mirrored(own, dance(rig)[0])
+    np.testing.assert_allclose(learned.away(own, hinges(own), dance(rig)[0]), learned.away(other, hinges(other), turned), rtol=1e-3)
     sources = Domain.load("human").settings["sources"]
     assert [source["name"] for source in json.loads(learned.provenance)["sources"]] == [source["name"] for source in sources]
     assert learned.means.shape == (len(FEATURES), 3, 3)
