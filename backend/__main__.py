@@ -22,6 +22,7 @@ COMMANDS = {
     "import-motion": ("backend.motion.import_motion", "make motion files from a BVH file or the results of the MAS program"),
     "fit": ("backend.fitting.fit", "fit a motion to an armature"),
     "fit-smpl": ("backend.fitting.smpl.fit_smpl", "fit a body of the SMPL family to a motion, as a file of the AMASS kind"),
+    "learn-prior": ("backend.fitting.learn_prior", "learn how people hold themselves from 3D clips, for the fit of people"),
     "preview": ("backend.motion.preview", "draw motions as stick figures: a contact sheet or a GIF"),
     "project": ("backend.training.project", "make a folder of 2D motions from 3D motion files"),
     "train": ("backend.training.train", "train a pack on a folder of 2D motions"),

@@ -14,7 +14,7 @@ import torch
 
 from backend.devices import has_bfloat16
 from backend.errors import KineliftError
-from backend.evaluation import bench_retarget
+from backend.evaluation import bench_retarget, bench_unseen
 from backend.evaluation.evaluate import Evaluation, EvaluationSettings
 from backend.evaluation.lifting import bench as lifting
 from backend.evaluation.output import add_kinds, add_output_arguments, write_output
@@ -166,7 +166,8 @@ This page is one run of
 
 def add_arguments(parser) -> None:
     add_kinds(parser, ("mas", "packs that generate", add_mas_arguments, run_mas), ("lift", "packs that lift", lifting.add_arguments, lifting.run),
-              ("retarget", "how good motions sit on rigs", bench_retarget.add_arguments, bench_retarget.run))
+              ("retarget", "how good motions sit on rigs", bench_retarget.add_arguments, bench_retarget.run),
+              ("unseen", "where fits have joints of people that motions don't show", bench_unseen.add_arguments, bench_unseen.run))
 
 
 def add_mas_arguments(parser) -> None:

@@ -51,6 +51,10 @@ class Floor:
     kept: np.ndarray
     grounded: np.ndarray
 
+    def of_seen(self, seen: np.ndarray) -> Floor:
+        """The same where feet are seen [T,F]; nothing is known of the others."""
+        return Floor(self.stands & seen, self.kept & seen, self.grounded & seen)
+
 
 def find_floor(feet: np.ndarray, standing: np.ndarray, fps: float, size: float, mode: str) -> Floor:
     """What feet [T,F,3] do that stand at the heights `standing` [F] of a level floor. One that is high over it is in the air, however still."""

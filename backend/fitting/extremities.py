@@ -91,16 +91,22 @@ def _horizontal(directions: np.ndarray, pelvis: np.ndarray) -> np.ndarray:
     return unit(directions * flat + 0.05 * unit(-pelvis[..., 1] * flat))
 
 
+def face_roles(body: Body) -> tuple[str, ...]:
+    """The joints that tell how the head is turned; none where too little of it is seen."""
+    told_by = (*(("nose",) if "nose" in body else ("eye.L", "eye.R")), *(("head_top",) if "head_top" in body else ("ear.L", "ear.R")))
+    return told_by if all(role in body for role in told_by) else ()
+
+
 def head(rig: Rig, measures: Measures, body: Body) -> np.ndarray | None:
     """The head's turn from nose, eyes, ears and the top of the head; None where too little of it is seen."""
-    face = _middle(body, "eye") if "nose" not in body else body["nose"]
-    ears = _middle(body, "ear")
-    if face is None or ("head_top" not in body and ears is None):
+    if not face_roles(body):
         return None
+    face = body["nose"] if "nose" in body else (body["eye.L"] + body["eye.R"]) / 2
     if "head_top" in body:
         up = unit(body["head_top"] - body["neck"])
         ahead = across(face - (body["head_top"] + body["neck"]) / 2, up)
     else:
+        ears = (body["ear.L"] + body["ear.R"]) / 2
         ahead = unit(face - ears)
         up = unit(across(ears - body["neck"], ahead))
     # A face seen from the side of noise: what the chest faces breaks ties.
@@ -111,7 +117,3 @@ def head(rig: Rig, measures: Measures, body: Body) -> np.ndarray | None:
     rest_up = unit((rig.tails[bone] - measures.joints["neck"])[None]) if "head_top" in body else measures.axes[None, :, 2]
     return seen @ frames(measures.axes[None, :, 0], rest_up)[0].T
 
-
-def _middle(body: Body, part: str) -> np.ndarray | None:
-    sides = [body[f"{part}.{side}"] for side in "LR" if f"{part}.{side}" in body]
-    return sum(sides) / len(sides) if len(sides) == 2 else None

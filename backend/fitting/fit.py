@@ -14,6 +14,7 @@ from backend.errors import KineliftError
 from backend.fitting import human
 from backend.fitting.contacts import MODES, check_mode
 from backend.fitting.kinematics import Rig, bone_quaternions, forward, load_rig
+from backend.fitting.plan import Plan
 from backend.fitting.quadruped import plan as quadruped
 from backend.fitting.root_motion import ground_path
 from backend.fitting.solver import ENOUGH, solve
@@ -34,7 +35,7 @@ def fit_motion(motion_path: Path | str, armature_path: Path | str, out_path: Pat
     """Fits a motion file to an armature file and writes the fit file. contacts: how feet are kept on the floor, a key of `contacts.MODES`.
 
     Returns {"fit": path, "scale": metres of the armature for a metre of the motion, "mean_error": metres between where
-    joints are and where they should be, "skate", "source_skate": metres a second that standing feet slide, on the armature and in the scaled
+    seen joints are and where they should be, "skate", "source_skate": metres a second that standing feet slide, on the armature and in the scaled
     motion at the same moments}. Raises KineliftError for files that can't be used.
     """
     check_mode(contacts)
@@ -44,16 +45,13 @@ def fit_motion(motion_path: Path | str, armature_path: Path | str, out_path: Pat
     _check_kind(motion, str(motion_path), rig)
     report(0.05, "Measuring the motion")
     plan = PLANS[rig.kind](motion, str(motion_path), rig, contacts)
-    turns, root = plan.targets.turns, plan.targets.root
-    for number, share in enumerate(plan.rounds):
-        pulls = replace(plan.targets.pulls, point_weights=share * plan.targets.pulls.point_weights)
-        turns, root = solve(plan.rig, pulls, plan.hinges, plan.stiffness, turns, root,
-                            lambda fraction, done=number: report(0.1 + 0.85 * (done + fraction) / len(plan.rounds),
-                                                                 "Fitting the motion to the armature"), plan.damping, ENOUGH if share == 1 else ROUGH)
+    turns, root = solved(plan, lambda fraction: report(0.1 + 0.85 * fraction, "Fitting the motion to the armature"))
     world, heads = forward(plan.rig, turns, root)
 
     reached = {name: _reached(plan.rig, world, heads, *point) for name, point in plan.points.items()}
     found, wanted = (np.stack([joints[name] for name in plan.points], axis=1) for joints in (reached, plan.targets.joints))
+    weights = dict(zip(plan.targets.joints, plan.targets.pulls.point_weights.T, strict=True))
+    told = np.stack([weights[name] > 0 for name in plan.points], axis=1)
     report(0.97, "Writing the fit")
     path = write_npz(out_path, {
         "bone_names": np.array(rig.names),
@@ -74,8 +72,18 @@ def fit_motion(motion_path: Path | str, armature_path: Path | str, out_path: Pat
     report(1.0, "Fitted")
     feet = np.stack([reached[name] for name in plan.feet], axis=1), plan.scale * np.stack(list(plan.feet.values()), axis=1)
     skate, source_skate = (slide_speed(ways, plan.stands, motion.fps) for ways in feet)
-    return {"fit": str(path), "scale": plan.scale, "mean_error": float(np.linalg.norm(found - wanted, axis=-1).mean()),
+    return {"fit": str(path), "scale": plan.scale, "mean_error": float(np.linalg.norm(found - wanted, axis=-1)[told].mean()),
             "skate": skate, "source_skate": source_skate}
+
+
+def solved(plan: Plan, report: Callable[[float], None]) -> tuple[np.ndarray, np.ndarray]:
+    """Turns [T,N,3,3] relative to the parents' and root [T,3] that suit a plan best."""
+    turns, root = plan.targets.turns, plan.targets.root
+    for number, share in enumerate(plan.rounds):
+        pulls = replace(plan.targets.pulls, point_weights=share * plan.targets.pulls.point_weights)
+        turns, root = solve(plan.rig, pulls, plan.hinges, plan.stiffness, turns, root,
+                            lambda fraction, done=number: report((done + fraction) / len(plan.rounds)), plan.damping, ENOUGH if share == 1 else ROUGH)
+    return turns, root
 
 
 def _check_kind(motion: Motion3D, place: str, rig: Rig) -> None:

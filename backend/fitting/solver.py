@@ -50,8 +50,17 @@ class Pulls:
 
 
 @dataclass(frozen=True)
+class PosePull:
+    """A Gaussian over poses. centre [N,3,3]: turns put before the bones' own so that their usual ones come to none; precision [3N,3N]: inverse covariance,
+    radians, of the rotation vectors of what remains, of all bones one after the other, in their parents' axes at rest."""
+
+    centre: np.ndarray
+    precision: np.ndarray
+
+
+@dataclass(frozen=True)
 class Stiffness:
-    """What keeps the rig calm; inverse variances of radians. rest, twist, smooth [N]; the rest are numbers.
+    """What keeps the rig calm; inverse variances of radians. rest, twist, smooth [N]; pose: what is known of whole poses; the others are numbers.
 
     rest: of a bone's turn away from rest; twist: of that turn's part about the bone; smooth: of the change of a bone's
     turn from one frame to the next; sideways: of a hinge leaving its plane; backwards: of a hinge bending the wrong
@@ -64,6 +73,7 @@ class Stiffness:
     sideways: float
     backwards: float
     slack: float
+    pose: PosePull | None = None
 
 
 def solve(rig: Rig, pulls: Pulls, hinges: list[Hinge], stiffness: Stiffness, turns: np.ndarray, root: np.ndarray,
@@ -126,6 +136,7 @@ class _Problem:
         self.parents = np.maximum(rig.parents, 0)
         self.chains = _chains(rig, pulls)
         self.known: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self.usual: tuple[np.ndarray, np.ndarray] | None = None
         self.coupling = np.concatenate([np.repeat(stiffness.smooth, 3), np.zeros(3)])
         self.offsets = pulls.point_rests - rig.heads[pulls.point_bones]
         self.hinged = np.array([hinge.bone for hinge in hinges], int)
@@ -140,6 +151,9 @@ class _Problem:
         total += np.sum(self.stiffness.rest[:, None] * away**2)
         total += np.sum(self.stiffness.twist * np.sum(away * self.axes, -1) ** 2)
         total += np.sum(self.stiffness.smooth[:, None] * changes**2)
+        if self.stiffness.pose is not None:
+            odd = self._odd(turns).reshape(len(turns), -1)
+            total += np.sum(odd @ self.stiffness.pose.precision * odd)
         _, lack, side = self._hinges(turns)
         return float(total + self.stiffness.backwards * np.sum(lack**2) + self.stiffness.sideways * np.sum(side**2))
 
@@ -176,6 +190,11 @@ class _Problem:
         segments, lack, side = self._hinges(turns)
         add(self.hinged, self.stiffness.backwards * (lack > 0), lack, -np.cross(segments, self.bends))
         add(self.hinged, self.stiffness.sideways, side, np.cross(segments, self.sides))
+
+        if self.stiffness.pose is not None:
+            odd, precision = self._odd(turns), self.stiffness.pose.precision
+            turn_gradient += _of_part(odd, (odd.reshape(frames, -1) @ precision).reshape(odd.shape))
+            blocks[:, :-3, :-3] += precision  # as if vectors changed as turns do, which holds near the usual pose; the gradient is exact
 
         changes = self.stiffness.smooth[:, None] * changes
         turn_gradient[1:] += changes
@@ -230,6 +249,12 @@ class _Problem:
             self.known = turns, _logarithm(turns), _logarithm(turns[1:] @ np.swapaxes(turns[:-1], -1, -2))
         return self.known[1:]
 
+    def _odd(self, turns: np.ndarray) -> np.ndarray:
+        """[T,N,3] rotation vectors from the usual pose; those of the last turns are kept."""
+        if self.usual is None or self.usual[0] is not turns:
+            self.usual = turns, _logarithm(turns @ self.stiffness.pose.centre)
+        return self.usual[1]
+
     def _hinges(self, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The lower segments of all hinges [T,H,3], how far the joints lack their least bend and how far they leave their planes [T,H]."""
         segments = np.einsum("thij,hj->thi", turns[:, self.hinged], self.segments)
@@ -238,7 +263,7 @@ class _Problem:
 
 
 def _of_part(vectors: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """Derivatives [T,N,3] of the parts along unit axes [N,3] that rotation vectors [T,N,3] have, by a small turn that is applied after them."""
+    """Derivatives [T,N,3] of the dot products with axes [N,3] or [T,N,3] that rotation vectors [T,N,3] have, by a small turn that is applied after them."""
     angles = np.linalg.norm(vectors, axis=-1, keepdims=True)
     half = np.maximum(angles / 2, 1e-3)
     share = (1 - half / np.tan(half)) / (4 * half**2)

@@ -8,9 +8,10 @@ import numpy as np
 
 from backend.errors import KineliftError
 from backend.fitting.contacts import Floor, find_floor, fitted_standing
+from backend.fitting.unseen import UNSEEN, believed, filled
 from backend.fitting.vectors import across, frames, length, smoothstep, unit
 from backend.motion.motion3d import Motion3D
-from backend.motion.roles import by_role, check_roles
+from backend.motion.roles import by_role, check_roles, joint_roles
 
 NEEDED = ("neck", *(f"{joint}.{side}" for side in "LR" for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")))
 
@@ -35,12 +36,13 @@ SPIKE = 0.05
 class Body:
     """Joints by role, each [T,3], and what follows from them; metres of the motion.
 
-    leg: hip to ankle along the bones; trunk [T,3] unit; pelvis, chest [T,3,3] with the columns left, back, up;
+    sure: confidences of the joints, each [T]; leg: hip to ankle along the bones; trunk [T,3] unit; pelvis, chest [T,3,3] with the columns left, back, up;
     standing: height of an ankle that stands; floor: height of the floor; planted {side: [T]} 1 while the foot is down; contacts: of the
     ankles, left and right; size: metres of a usual body for a metre of this one.
     """
 
     joints: dict[str, np.ndarray]
+    sure: dict[str, np.ndarray]
     fps: float
     leg: float
     trunk: np.ndarray
@@ -62,6 +64,10 @@ class Body:
     def __contains__(self, role: str) -> bool:
         return role in self.joints
 
+    def share(self, *roles: str) -> np.ndarray:
+        """[T] the share of its weight that keeps what these joints tell together."""
+        return believed(np.min([self.sure[role] for role in roles], axis=0))
+
     @property
     def hips(self) -> np.ndarray:
         """[T,3] the middle of the hip joints."""
@@ -71,9 +77,10 @@ class Body:
 def read_body(motion: Motion3D, place: str, ankle_ratio: float, contacts: str) -> Body:
     """Finds the roles of a motion's joints. `ankle_ratio` is the rig's ankle height in leg lengths; contacts: a key of `contacts.MODES`.
 
-    Raises KineliftError naming `place` when a needed role is missing or legs have no length.
+    Raises KineliftError naming `place` when a needed role is missing or never seen, or legs have no length.
     """
-    joints = _roles(motion, place)
+    joints, sure = _roles(motion, place)
+    joints = filled(joints, sure, NEEDED, place)
     leg = _leg(joints)
     if leg < 1e-3:
         raise KineliftError("the legs of the motion have no length", "Use a motion with positions in metres", place, "bad-motion")
@@ -86,9 +93,10 @@ def read_body(motion: Motion3D, place: str, ankle_ratio: float, contacts: str) -
     if not -0.5 * ankle_ratio < standing / leg < HIGHEST_ANKLE:
         floor = min(standing - ankle_ratio * leg, 0.0)
         standing = floor + ankle_ratio * leg
-    planted = {side: 1 - smoothstep((joints[f"ankle.{side}"][:, 2] - standing) / leg, 0.03, 0.15) for side in "LR"}
-    found = find_floor(ankles, np.full(2, standing), motion.fps, size, contacts)
-    return Body(joints, motion.fps, leg, trunk, pelvis, chest, standing, floor, planted, found, size)
+    seen = {side: sure[f"ankle.{side}"] >= UNSEEN for side in "LR"}
+    planted = {side: seen[side] * (1 - smoothstep((joints[f"ankle.{side}"][:, 2] - standing) / leg, 0.03, 0.15)) for side in "LR"}
+    found = find_floor(ankles, np.full(2, standing), motion.fps, size, contacts).of_seen(np.stack([seen["L"], seen["R"]], axis=1))
+    return Body(joints, sure, motion.fps, leg, trunk, pelvis, chest, standing, floor, planted, found, size)
 
 
 def trunk_frames(joints: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -124,9 +132,13 @@ def _leg(joints: dict[str, np.ndarray]) -> float:
     return float(np.mean(np.median(sides, axis=1)))
 
 
-def _roles(motion: Motion3D, place: str) -> dict[str, np.ndarray]:
-    joints = by_role(motion, place)
+def _roles(motion: Motion3D, place: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Positions [T,3] and confidences [T] of the joints by role."""
+    joints, roles = by_role(motion, place), joint_roles(motion, place)
+    confidences = np.ones(motion.positions.shape[:2]) if motion.confidences is None else motion.confidences
+    sure = {roles[name]: confidences[:, number] for number, name in enumerate(motion.joint_names) if name in roles}
     if "neck" not in joints and {"shoulder.L", "shoulder.R"} <= joints.keys():
         joints["neck"] = (joints["shoulder.L"] + joints["shoulder.R"]) / 2  # COCO's keypoints have none
+        sure["neck"] = np.minimum(sure["shoulder.L"], sure["shoulder.R"])
     check_roles(joints, NEEDED, place)
-    return joints
+    return joints, sure

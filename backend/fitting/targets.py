@@ -43,34 +43,34 @@ def build_targets(rig: Rig, measures: Measures, hinges: list[Hinge], body: Body,
     feet = {side: extremities.feet(rig, measures, body, joints, side) for side in "LR"}
     head = extremities.head(rig, measures, body) if "head" in rig.index else None
 
-    vectors: list[tuple[int, np.ndarray, np.ndarray, float]] = []
+    vectors: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
 
-    def pull(bone: int, turn: np.ndarray, axes: np.ndarray, sigma: float) -> None:
-        vectors.extend((bone, axis, turn @ axis, sigma**-2) for axis in axes)
+    def pull(bone: int, turn: np.ndarray, axes: np.ndarray, sigma: float, *told_by: str) -> None:
+        vectors.extend((bone, axis, turn @ axis, sigma**-2 * body.share(*told_by)) for axis in axes)
 
     left, back, _ = measures.axes.T
-    pull(0, body.pelvis @ measures.pelvis.T, measures.pelvis.T[2:], PELVIS_SIGMA)
+    pull(0, body.pelvis @ measures.pelvis.T, measures.pelvis.T[2:], PELVIS_SIGMA, *(f"{joint}.{side}" for joint in ("hip", "knee") for side in "LR"))
     if rig.chain("spine"):
-        pull(rig.chain("spine")[-1], body.chest @ measures.chest.T, measures.chest.T[:1], CHEST_SIGMA)
+        pull(rig.chain("spine")[-1], body.chest @ measures.chest.T, measures.chest.T[:1], CHEST_SIGMA, "neck", "shoulder.L", "shoulder.R")
     if head is not None:
-        pull(rig.index["head"], head, np.array([left, back]), HEAD_SIGMA)
+        pull(rig.index["head"], head, np.array([left, back]), HEAD_SIGMA, "neck", *extremities.face_roles(body))
     for side, turns in feet.items():
-        pull(rig.index[f"foot.{side}"], turns.foot, np.array([left, back]), FOOT_SIGMA)
+        told_by = f"ankle.{side}", f"toe.{side}" if f"toe.{side}" in body else f"knee.{side}"
+        pull(rig.index[f"foot.{side}"], turns.foot, np.array([left, back]), FOOT_SIGMA, *told_by)
         if f"toe.{side}" in rig.index:
-            pull(rig.index[f"toe.{side}"], turns.toes, np.array([back]), TOE_SIGMA)
+            pull(rig.index[f"toe.{side}"], turns.toes, np.array([back]), TOE_SIGMA, *told_by)
 
     names = list(measures.joints)
     shares = np.array([POINT_SHARES.get(name.split(".")[0], 1.0) for name in names])
-    frames = body.frames
     pulls = Pulls(
         point_bones=np.array([measures.bones[name] for name in names]),
         point_rests=np.array([measures.joints[name] for name in names]),
         point_targets=np.stack([joints[name] for name in names], axis=1),
-        point_weights=np.broadcast_to(shares * POINT_SIGMA**-2, (frames, len(names))),
+        point_weights=np.stack([share * POINT_SIGMA**-2 * body.share(name) for name, share in zip(names, shares, strict=True)], axis=1),
         vector_bones=np.array([bone for bone, _, _, _ in vectors]),
         vector_rests=np.array([rest for _, rest, _, _ in vectors]),
         vector_targets=np.stack([target for _, _, target, _ in vectors], axis=1),
-        vector_weights=np.broadcast_to([weight for _, _, _, weight in vectors], (frames, len(vectors))),
+        vector_weights=np.stack([weight for _, _, _, weight in vectors], axis=1),
     )
     world = _first_guess(rig, measures, hinges, body, joints, feet, head)
     hips = (joints["hip.L"] + joints["hip.R"]) / 2

@@ -40,6 +40,7 @@ class Motion3D:
     positions [T,J,3]; joint_names [J]; parents [J] (-1 root, parents before children); fps; skeleton: a name in
     rigs/skeletons or ""; object_names [K] with object_positions [T,K,3] of their middles and, where they are more than points, object_rotations
     [T,K,4] (w,x,y,z, world) and object_sizes [K,3] (metres along their own axes, 0 where unknown); rotations [T,J,4] (w,x,y,z, world) or None;
+    confidences [T,J] in 0..1 of the positions (0: not seen, wherever it is put), or None where all are sure;
     provenance: how it was made (pack, seed, settings, version); camera: the one that filmed it, None where nobody did;
     roles: role by joint name, of a skeleton that isn't in rigs/skeletons.
     """
@@ -57,6 +58,7 @@ class Motion3D:
     roles: dict[str, str] = field(default_factory=dict)
     object_rotations: np.ndarray | None = None
     object_sizes: np.ndarray | None = None
+    confidences: np.ndarray | None = None
 
     def __post_init__(self):
         self.validate("motion")
@@ -94,6 +96,9 @@ class Motion3D:
             if not np.isfinite(array).all():
                 frame, point = np.argwhere(~np.isfinite(array))[0][:2]
                 bad(f"'{name}' is not a number at frame {frame}, point {point}", "Fill or cut that frame")
+        if self.confidences is not None and not (self.confidences.shape == (self.frames, joints) and (self.confidences >= 0).all()
+                                                 and (self.confidences <= 1).all()):
+            bad(f"'confidences' is not made of numbers [{self.frames}, {joints}] in 0..1", "Write one for each joint in each frame, or none")
         things = len(self.object_names)
         for name, array, shape in (("object_rotations", self.object_rotations, (self.frames, things, 4)), ("object_sizes", self.object_sizes, (things, 3))):
             if array is not None and (array.shape != shape or not np.isfinite(array).all()):
@@ -123,7 +128,7 @@ class Motion3D:
         if self.object_positions is not None:
             arrays["object_names"] = np.array(self.object_names)
             arrays["object_positions"] = self.object_positions.astype(np.float32)
-        for name in ("object_rotations", "object_sizes"):
+        for name in ("object_rotations", "object_sizes", "confidences"):
             if getattr(self, name) is not None:
                 arrays[name] = getattr(self, name).astype(np.float32)
         if self.rotations is not None:
@@ -152,7 +157,7 @@ class Motion3D:
                 provenance=json.loads(str(arrays["provenance"])) if "provenance" in arrays else {},
                 camera=_read_camera(arrays),
                 roles=_read_roles(arrays),
-                **{name: arrays[name].astype(np.float64) for name in ("object_rotations", "object_sizes") if name in arrays},
+                **{name: arrays[name].astype(np.float64) for name in ("object_rotations", "object_sizes", "confidences") if name in arrays},
             )
         except KineliftError as error:
             raise KineliftError(error.message, error.remedy, str(path), error.code) from None

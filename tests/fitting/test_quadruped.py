@@ -82,6 +82,25 @@ def test_a_carpus_just_above_the_floor_does_not_tell_where_the_shoulder_is(tmp_p
         np.testing.assert_array_equal(limb.top, rig.heads[rig.index[f"upper_arm.{side}"]])
 
 
+def test_straight_limbs_do_not_flip_on_a_rig_that_stands_with_bent_ones(tmp_path: Path):
+    """A horse's front limb, straight but for the noise of its carpus and a little longer than it can be, tells no bend; the crouched rig's own bones must not
+    choose another in every frame."""
+    _, rig = horse(tmp_path)
+    joints = joints_of(rig, *prance(rig, frames=60, fps=20))
+    random = np.random.default_rng(0)
+    for side in "LR":
+        shoulder, carpus, foot = (joints[f"{joint}.{side}"] for joint in ("shoulder", "carpus", "front_foot"))
+        upper, lower = (np.median(np.linalg.norm(b - a, axis=-1)) for a, b in ((shoulder, carpus), (carpus, foot)))
+        line = (foot - shoulder) / np.linalg.norm(foot - shoulder, axis=-1, keepdims=True)
+        joints[f"carpus.{side}"] = shoulder + upper * line + random.normal(0, 0.02, foot.shape)
+        joints[f"front_foot.{side}"] = shoulder + 1.06 * (upper + lower) * line
+        joints[f"front_foot.{side}"][:, 2] = np.maximum(joints[f"front_foot.{side}"][:, 2], foot[:, 2].min())
+    other = armature_file(tmp_path / "other.npz", scale=0.3, legs=0.7, trunk=1.1, width=0.8, front_legs=0.85)
+    turns = turns_of(load_rig(other), fit(motion_of(joints), other, tmp_path))
+    assert fastest(turns) < 14
+    assert wrong_way(load_rig(other), turns) < 1
+
+
 def test_the_head_goes_along(tmp_path: Path):
     armature, rig = horse(tmp_path)
     world, heads = prance(rig)

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.fitting.kinematics import Rig
 from backend.fitting.limits import hinges
-from backend.fitting.solver import Pulls, Stiffness, _Problem
+from backend.fitting.solver import PosePull, Pulls, Stiffness, _Problem
 from tests.fitting.human import human
 
 FRAMES = 3
@@ -31,7 +31,9 @@ def problem_of(rig: Rig, random: np.random.Generator, pulled: float = 1.0) -> _P
     directions = Rotation.random(FRAMES * 3, random_state=int(random.integers(10**6))).as_matrix()[..., 0].reshape(FRAMES, 3, 3)
     pulls = Pulls(bones[:5], rig.tails[bones[:5]], rig.tails[bones[:5]] + random.normal(0, 0.3, (FRAMES, 5, 3)), weights(5),
                   bones[5:], directions[0], directions, weights(3))
-    stiffness = Stiffness(rest=random.uniform(0.1, 10, rig.bones), twist=random.uniform(0, 50, rig.bones), smooth=random.uniform(1, 10, rig.bones),
+    some = random.normal(size=(3 * rig.bones, 3 * rig.bones))
+    pose = PosePull(Rotation.random(rig.bones, random_state=int(random.integers(10**6))).as_matrix(), some @ some.T / 100)
+    stiffness = Stiffness(pose=pose, rest=random.uniform(0.1, 10, rig.bones), twist=random.uniform(0, 50, rig.bones), smooth=random.uniform(1, 10, rig.bones),
                           sideways=100.0, backwards=1000.0, slack=0.03)
     return _Problem(rig, pulls, hinges(rig), stiffness)
 

@@ -53,6 +53,9 @@ NAN = np.full((4, 3, 3), np.nan)
     ({"rotations": np.zeros((4, 3, 3))}, "'rotations' has shape"),
     ({"object_rotations": np.zeros((4, 4))}, "'object_rotations' is not made of numbers"),
     ({"object_rotations": np.zeros((4, 1, 4))}, "turns nothing"),
+    ({"confidences": np.ones((4, 2))}, "'confidences' is not made of numbers"),
+    ({"confidences": np.full((4, 3), 1.5)}, "in 0..1"),
+    ({"confidences": np.full((4, 3), np.nan)}, "in 0..1"),
     ({"object_sizes": np.zeros((3, 1))}, "'object_sizes' is not made of numbers"),
 ])
 def test_what_does_not_fit_is_named(changes: dict, said: str):

@@ -13,7 +13,7 @@ from backend.fitting.solver import Pulls
 from backend.fitting.targets import POINT_SIGMA, Targets, between
 from backend.fitting.vectors import frames, length, unit
 
-TOP_SHARE, MIDDLE_SHARE, FOOT_SHARE, END_SHARE, HEAD_SHARE = 0.08, 0.15, 4.0, 0.08, 0.04
+TOP_SHARE, MIDDLE_SHARE, FOOT_SHARE, END_SHARE, HEAD_SHARE = 0.2, 0.15, 4.0, 0.08, 0.04
 """Weights of shoulders and hips, of carpi and hocks, of feet, of neck and tail root, and of where the head begins."""
 
 FOOT_SIGMA, HEAD_SIGMA, TRUNK_SIGMA = 0.03, 0.05, 0.1

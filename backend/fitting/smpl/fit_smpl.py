@@ -1,8 +1,8 @@
 """`fit-smpl`: a body of the SMPL family fitted to a motion, as a file of the AMASS kind.
 
 Betas come first, from the lengths of the bones. Pose and place of the whole clip are then one least-squares problem, that of every human
-armature (`backend.fitting.solver`): first with joints that bones of these lengths can reach, soles on the floor, then with joints where the motion
-has them, neither scaled nor lifted.
+armature (`backend.fitting.solver`) with the same prior of poses (`backend.fitting.prior`), for the joints of these bodies play the same roles: first with
+joints that bones of these lengths can reach, soles on the floor, then with joints where the motion has them, neither scaled nor lifted.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from backend.fitting.ends import with_ends
-from backend.fitting.human import REST_SIGMA, TWIST_SIGMA
+from backend.fitting.human import REST_SIGMA, TWIST_SIGMA, body_stiffness
 from backend.fitting.kinematics import Rig, forward
 from backend.fitting.limits import Hinge, body_axes, hinges
 from backend.fitting.measures import measure
-from backend.fitting.plan import stiffness
+from backend.fitting.prior import PosePrior
 from backend.fitting.smpl.body import BODY, FINGERS, TO_WORLD, BodyModel, load_body
 from backend.fitting.smpl.shape import fit_shape
 from backend.fitting.solver import solve
@@ -35,14 +35,18 @@ SHARES = {"neck": 0.03, "hip": 0.03, "shoulder": 0.03, "knee": 0.1, "elbow": 0.1
 """Weights of the joints beside those of a fit to reachable ones. Hips, shoulders and neck mean other points in other data sets, and bones may stay too
 long or short: neither must bend the trunk. Feet miss least."""
 
-TWISTS = {part: TWIST_SIGMA[part] for part in ("upper_arm", "thigh", "shin")}
-"""Twists that are held. Joints do not tell those of forearm and spine, which are calm by smoothness alone."""
+RESTS = REST_SIGMA | {"head": 1.0}
+TWISTS = {"shin": TWIST_SIGMA["shin"]}
+"""Turns away from rest and twists that are held beside the prior: a head that looks elsewhere than its joints lie does not bend the back."""
+
+PRIOR_SHARE = 1 / 24
+"""See `prior.SHARE`: where joints count for less, poses count for more."""
 
 
 @dataclass(frozen=True)
 class BodyMotion:
     """betas [B]; poses [T,J,3] and trans [T,3] as `BodyModel.posed` takes them, in our world; missed [T,P]: metres between joints of
-    the motion and of the body."""
+    the motion and of the body, none (NaN) where a joint is not seen."""
 
     betas: np.ndarray
     poses: np.ndarray
@@ -50,17 +54,17 @@ class BodyMotion:
     missed: np.ndarray
 
 
-def fit_body(motion: Motion3D, place: str, model: BodyModel, report: Callable[[float, str], None]) -> BodyMotion:
-    """Fits a body to a human's motion. Raises KineliftError naming `place` for a motion that can't be used."""
+def fit_body(motion: Motion3D, place: str, model: BodyModel, report: Callable[[float, str], None], prior: PosePrior | None = None) -> BodyMotion:
+    """Fits a body to a human's motion. prior: of poses, another than the shipped one. Raises KineliftError naming `place` for a motion that can't be used."""
     report(0.0, "Measuring the motion")
     usual = measure(with_ends(model.rig(np.zeros(model.shapes))))
     body = read_body(motion, place, usual.ankle / usual.leg, "never")
     betas = fit_shape(model, body.joints, place)
     rig = with_ends(model.rig(betas))
     measures = measure(rig)
-    bends = _hinges(rig)
+    bends = bends_of(rig)
     targets = build_targets(rig, measures, bends, body, 1.0, "never")
-    stiff = stiffness(rig, motion.fps, REST_SIGMA, TWISTS)
+    stiff = body_stiffness(rig, bends, motion.fps, RESTS, TWISTS, PRIOR_SHARE, prior)
     names = list(measures.joints)
     wanted = np.stack([body[name] for name in names], axis=1)
     exact = replace(targets.pulls, point_targets=wanted,
@@ -72,10 +76,11 @@ def fit_body(motion: Motion3D, place: str, model: BodyModel, report: Callable[[f
     heads = forward(rig, turns, root)[1]
     poses, trans = _as_parameters(model, betas, turns, root)
     report(1.0, "Fitted")
-    return BodyMotion(betas, poses, trans, length(heads[:, exact.point_bones] - wanted))
+    missed = np.where(exact.point_weights > 0, length(heads[:, exact.point_bones] - wanted), np.nan)
+    return BodyMotion(betas, poses, trans, missed)
 
 
-def _hinges(rig: Rig) -> list[Hinge]:
+def bends_of(rig: Rig) -> list[Hinge]:
     """As every rig's, but elbows bend the hand forward: at rest these bodies hold their arms sideways, bent by chance."""
     ahead = -body_axes(rig)[1]
     found = []
@@ -113,7 +118,7 @@ def fit_smpl(motion_path: Path | str, model_path: Path | str, out_path: Path | s
         **{name: flat[:, 3 * start : 3 * end] for name, (start, end) in _parts(model.kind).items()},
     })
     sole, top = model.shaped_ends(fitted.betas)
-    return {"amass": str(path), "mean_error": float(fitted.missed.mean()), "height": float(top[1] - sole[1])}
+    return {"amass": str(path), "mean_error": float(np.nanmean(fitted.missed)), "height": float(top[1] - sole[1])}
 
 
 def _parts(kind: str) -> dict[str, tuple[int, int]]:
