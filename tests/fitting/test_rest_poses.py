@@ -97,7 +97,7 @@ def test_any_rest_pose_gives_the_same_world_joints(tmp_path_factory, danced, see
     armature = posed_file(folder / "other.npz", rig, random, amount, scale, tuple(random.uniform(-2, 2, 3)))
     missed = miss(fit(motion, armature, folder), plain, scale)
     assert max(missed.values()) < 0.03, missed
-    assert np.mean(list(missed.values())) < 0.012, missed
+    assert np.mean(list(missed.values())) < 0.015, missed
 
 
 @pytest.fixture(scope="module")
