@@ -16,9 +16,9 @@ import numpy as np
 from mathutils import Matrix
 
 from ...backend.errors import KineliftError
-from ..scene.armatures import quaternions
-from ..scene.keying import continuous, key_channels
+from ..scene.keying import key_channels
 from ..scene.removal import remove_object
+from ..scene.rotations import continuous, quaternions
 from ..scene.selection import object_mode
 from ..scene.stick import CARRIER, SHORTEST
 

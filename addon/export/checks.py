@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import bpy
 
-from ..scene.keying import scene_fps
+from ..scene.resampling import scene_fps
 from .baking import carriers, wanted_bones
 from .formats import FORMATS, is_there
 from .subjects import Subject

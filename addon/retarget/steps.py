@@ -9,7 +9,6 @@ import bpy
 import numpy as np
 
 from ...backend.errors import KineliftError
-from ...backend.motion.files import read_npz
 from ...backend.service.protocol import FitParams
 from ...rigs import Mapping
 from ..runtime.jobs import Steps
@@ -19,7 +18,9 @@ from ..scene import objects, takes
 from ..scene.armatures import describe, write_armature_file
 from ..scene.controls import controls_of, limbs_with_ik, switches_for
 from ..scene.empties import find_empty, radius_of, rigid_part
-from ..scene.keying import Keyed, Manner, apply_fit, resample, resample_rotations, resample_states, scene_fps
+from ..scene.fit_files import FitFile, read_fit
+from ..scene.keying import Keyed, Manner, apply_fit
+from ..scene.resampling import resample, resample_rotations, resample_states, scene_fps
 from ..scene.root_motion import HIPS, find_mover
 from .mappings import mapping_of, remark
 
@@ -100,28 +101,26 @@ def key_fit(fit_file: Path, target: Target, action_name: str, scene: bpy.types.S
     if armature is None:
         raise KineliftError(f"the armature {target.name!r} is no longer in the scene", "Choose an armature and apply the take again",
                             code="no-target")
-    fit = read_npz(fit_file, "fit file", "Fit the motion again", "bad-fit", needed=("object_names", "object_positions", "fps", "scale"))
+    fit = read_fit(fit_file)
     start = target.first_frame(scene, action_name)
-    keyed = apply_fit(armature, fit_file, action_name, target.mapping, start, target.keying.manner, target.root_motion)
+    keyed = apply_fit(armature, fit, action_name, target.mapping, start, target.keying.manner, target.root_motion)
     _key_objects(fit, armature, target, action_name, keyed, scene)
-    takes.film(scene, action_name, float(fit["scale"]))
+    takes.film(scene, action_name, fit.scale)
     scene.frame_set(scene.frame_current)
     return armature
 
 
-def _key_objects(fit: dict[str, np.ndarray], armature: bpy.types.Object, target: Target, action_name: str, keyed: Keyed, scene: bpy.types.Scene) -> None:
-    fps, new_fps, keying = float(fit["fps"]), scene_fps(scene), target.keying
-    count = fit["object_positions"].shape[1]
-    positions = resample(fit["object_positions"].astype(float), fps, new_fps) - keyed.left_out[:, None]
+def _key_objects(fit: FitFile, armature: bpy.types.Object, target: Target, action_name: str, keyed: Keyed, scene: bpy.types.Scene) -> None:
+    new_fps, keying = scene_fps(scene), target.keying
+    positions = resample(fit.object_positions, fit.fps, new_fps) - keyed.left_out[:, None]
     holders = np.full(positions.shape[:2], "")
-    if keying.holds and "object_holders" in fit:
-        holders = resample_states(fit["object_holders"], fps, new_fps)
-    turns = resample_rotations(fit["object_rotations"].astype(float), fps, new_fps) if "object_rotations" in fit else None
+    if keying.holds and fit.object_holders is not None:
+        holders = resample_states(fit.object_holders, fit.fps, new_fps)
+    turns = resample_rotations(fit.object_rotations, fit.fps, new_fps) if fit.object_rotations is not None else None
     hands = {str(role): objects.hand_of(armature, target.mapping, str(role), keyed) for role in set(holders.flat) - {""}}
     hands = {role: hand for role, hand in hands.items() if hand is not None}
-    for number in range(count):
-        name = str(fit["object_names"][number])
-        own_turns, size = rigid_part(number, turns, fit.get("object_sizes"))
+    for number, name in enumerate(fit.object_names):
+        own_turns, size = rigid_part(number, turns, fit.object_sizes)
         if number == 0 and keying.object_name:
             item = _object(scene, keying.object_name)
         else:

@@ -15,6 +15,7 @@ from ...rigs.presets import NEEDED, above
 from .home import way_from_home
 from .limits import limitations
 from .probing import Carriers, causes_on, find_carriers
+from .rotations import quaternions
 
 
 @dataclass(frozen=True)
@@ -145,19 +146,3 @@ def write_armature_file(path: Path | str, description: Description) -> Path:
         "rest_rotations": description.rotations,
         "origin": description.origin,
     })
-
-
-def quaternions(matrices: np.ndarray) -> np.ndarray:
-    """Rotation matrices [...,3,3] -> unit quaternions [...,4] (w,x,y,z)."""
-    m = matrices
-    diagonal = np.stack([m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]], axis=-1)
-    # Four times the outer product of the quaternion with itself: the row with the largest diagonal is the safe one.
-    outer = np.empty((*m.shape[:-2], 4, 4))
-    outer[..., 0, 0] = 1 + diagonal.sum(-1)
-    for i, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):
-        outer[..., i + 1, i + 1] = 1 + 2 * diagonal[..., i] - diagonal.sum(-1)
-        outer[..., 0, i + 1] = outer[..., i + 1, 0] = m[..., k, j] - m[..., j, k]
-        outer[..., j + 1, k + 1] = outer[..., k + 1, j + 1] = m[..., j, k] + m[..., k, j]
-    best = np.diagonal(outer, axis1=-2, axis2=-1).argmax(-1)
-    rows = np.take_along_axis(outer, best[..., None, None], axis=-2)[..., 0, :]
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)

@@ -11,23 +11,33 @@ import numpy as np
 from ...backend.errors import KineliftError
 from ...rigs import IkLimb, Mapping
 from ...rigs.presets import Switch
-from .probing import LARGEST_TURN, PROBES, SAME_PLACE, SAME_TURN, Carriers, bases_of, pose, undisturbed
+from .mechanism import lead
+from .posing import bases_of, numbers_of, pose, undisturbed
+from .probing import LARGEST_TURN, PROBES, SAME_PLACE, SAME_TURN, Carriers
 
 STRAIGHT, BENT = 1e-3, 5e-3
 """How far a knee is off the line from hip to ankle, in lengths of the limb: below, the limb's own turn says where it points; above, it does itself."""
+
+CHECKED = 3
+"""Frames in which the rig itself is asked where it leads controls."""
+
+SAME_LEAD = 1e-4
+"""Radians that may lie between the rig and its mechanism alone."""
 
 
 @dataclass(frozen=True)
 class Seats:
     """How C controls sit while they are unposed: on bone `carriers` [C] of those probed (-1: the armature), at offsets [C,4,4] seen from it.
 
-    rest [B,4,4]: where all probed bones are while nothing is posed, armature space; names [B], the mapped bones first.
+    rest [N,4,4]: where the probed bones are while nothing is posed, armature space; names [N], the mapped bones first; probes [P,B,4,4]: where all
+    bones of the armature were.
     """
 
     names: list[str]
     carriers: dict[str, int]
     offsets: dict[str, np.ndarray]
     rest: np.ndarray
+    probes: np.ndarray
 
     def rest_of(self, name: str) -> np.ndarray:
         return self.rest[self.names.index(name)]
@@ -68,7 +78,8 @@ def find_seats(armature: bpy.types.Object, carriers: Carriers, limbs: Sequence[I
     for basis in bases[1:]:
         basis[moved, :3, 3] = 0.1 * size * random.standard_normal((len(moved), 3))
     with undisturbed(armature, [*names, *neutral], switches):
-        posed = np.stack([pose(armature, [*names, *neutral], np.concatenate([basis, still]))[:len(names)] for basis in bases])
+        probes = np.stack([pose(armature, [*names, *neutral], np.concatenate([basis, still])) for basis in bases])
+    posed = probes[:, numbers_of(armature, names)]
     world = np.broadcast_to(np.eye(4), (len(posed), 1, 4, 4))
     seen_by = np.linalg.inv(np.concatenate([world, posed], axis=1))
     found, offsets = {}, {}
@@ -93,7 +104,7 @@ def find_seats(armature: bpy.types.Object, carriers: Carriers, limbs: Sequence[I
     rest = posed[0].copy()
     for name in led:  # what the rig makes of a posed limb begins at the bone's own rest
         rest[names.index(name)] = np.array(armature.data.bones[name].matrix_local, float)
-    return Seats(names, found, offsets, rest)
+    return Seats(names, found, offsets, rest, probes)
 
 
 def turned_controls(armature: bpy.types.Object, limb: IkLimb) -> dict[str, str]:
@@ -131,18 +142,24 @@ def control_bases(armature: bpy.types.Object, seats: Seats, tracks: dict[str, np
     return bases
 
 
-def led_bases(armature: bpy.types.Object, limbs: Sequence[IkLimb], switches: Sequence[Switch], tracks: dict[str, np.ndarray],
-              bases: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Channels [T,4,4] of the controls that the rig leads. What it makes of the others' `bases` is measured by posing it so in every frame."""
+def led_bases(armature: bpy.types.Object, limbs: Sequence[IkLimb], switches: Sequence[Switch], seats: Seats, tracks: dict[str, np.ndarray],
+              posed: np.ndarray, bases: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Channels [T,4,4] of the controls that the rig leads, while mapped bones are posed [T,N,4,4] and all others have `bases`."""
     led = [name for limb in limbs for name in limb.led if name in tracks]
     if not led:
         return {}
-    frames = len(tracks[led[0]])
+    frames = len(posed)
     names = [*led, *bases]
+    channels = np.stack([*np.tile(np.eye(4), (len(led), frames, 1, 1)), *(np.broadcast_to(basis, (frames, 4, 4)) for basis in bases.values())], axis=1)
+    numbers = numbers_of(armature, led)
+    known = {name: posed[:, number] for number, name in enumerate(seats.names[:posed.shape[1]])} | tracks
+    known = {name: track for name, track in known.items() if name in bases}
     with undisturbed(armature, names, switches):
-        above = np.stack([pose(armature, names, np.stack([*np.tile(np.eye(4), (len(led), 1, 1)), *(np.broadcast_to(basis, (frames, 4, 4))[frame]
-                                                                                                   for basis in bases.values())]))[:len(led)]
-                          for frame in range(frames)])
+        some = np.unique(np.linspace(0, frames - 1, CHECKED).astype(int))
+        checked = np.stack([pose(armature, names, channels[frame])[numbers] for frame in some])
+        above = lead(armature, led, known, seats.probes)
+        if above is None or np.abs((above[some] - checked)[..., :3, :3]).max() > SAME_LEAD:  # the rig is more than that: it has to be posed itself
+            above = np.stack([pose(armature, names, basis)[numbers] for basis in channels])
     result = {}
     for number, name in enumerate(led):
         result[name] = np.tile(np.eye(4), (frames, 1, 1))

@@ -11,9 +11,9 @@ from ...backend.errors import KineliftError
 from ...backend.motion.motion3d import Motion3D
 from .cameras import rescale
 from .empties import key_object, radius_of, rigid_part
-from .keying import scene_fps
 from .layers import MADE_TAG
 from .removal import remove_object
+from .resampling import scene_fps
 from .stick import make_stick
 
 

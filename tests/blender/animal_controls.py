@@ -24,6 +24,7 @@ from kinelift.addon.retarget.keys import CONTROLS, clear_keys
 from kinelift.addon.scene import compat, layers
 from kinelift.addon.scene.armatures import describe, write_armature_file
 from kinelift.addon.scene.curves import Thinning
+from kinelift.addon.scene.fit_files import read_fit
 from kinelift.addon.scene.keying import Manner, apply_fit
 from kinelift.addon.scene.root_motion import HIPS, OBJECT
 
@@ -61,7 +62,7 @@ def fit_of(animal):
 
 
 def key(rig, animal, controls, root_motion=HIPS, start=1, **manner):
-    apply_fit(rig, fit_of(animal), "Walk", frame_start=start, manner=Manner(CONTROLS[controls], **manner), root_motion=root_motion)
+    apply_fit(rig, read_fit(fit_of(animal)), "Walk", frame_start=start, manner=Manner(CONTROLS[controls], **manner), root_motion=root_motion)
 
 
 def evaluated(rig):
