@@ -14,6 +14,7 @@ from ...rigs import Bones, Mapping, detect
 from ...rigs.presets import NEEDED, above
 from .home import way_from_home
 from .limits import limitations
+from .posing import Trial, undisturbed
 from .probing import Carriers, causes_on, find_carriers
 from .rotations import quaternions
 
@@ -87,11 +88,11 @@ def checked_mapping(armature: bpy.types.Object, mapping: Mapping | None = None) 
     return mapping
 
 
-def carriers_of(armature: bpy.types.Object, mapping: Mapping) -> Carriers:
-    """How the mapped bones hang together in this armature; those that don't follow their channels and aren't needed are left out."""
+def carriers_of(trial: Trial, mapping: Mapping) -> Carriers:
+    """How the mapped bones hang together in an armature; those that don't follow their channels and aren't needed are left out."""
     needed = {mapping.bones[role] for role in NEEDED[mapping.kind]}
     before = {name: mapping.bones[limb] for name, role in mapping.roles.items() if (limb := above(role, mapping.bones, mapping.kind))}
-    return find_carriers(armature, list(mapping.roles), mapping.bones["pelvis"], mapping.switches, set(mapping.roles) - needed, before)
+    return find_carriers(trial, list(mapping.roles), mapping.bones["pelvis"], mapping.switches, set(mapping.roles) - needed, before)
 
 
 def placement(armature: bpy.types.Object) -> Placement:
@@ -115,7 +116,8 @@ def describe(armature: bpy.types.Object, mapping: Mapping | None = None) -> Desc
     """
     mapping = checked_mapping(armature, mapping)
     place = placement(armature)
-    found = carriers_of(armature, mapping)
+    with undisturbed(armature) as trial:
+        found = carriers_of(trial, mapping)
     left_out = [name for name in mapping.roles if name not in found.names]
     mapping = replace(mapping, roles={name: role for name, role in mapping.roles.items() if name in found.names})
     lengths = np.array([armature.data.bones[name].length for name in found.names])

@@ -12,12 +12,13 @@ from ...backend.errors import KineliftError
 from ...rigs import Mapping
 from .armatures import carriers_of, checked_mapping, placement
 from .bases import bases_from, basis_locations, basis_turns, head_places, posed_bones
-from .controls import control_bases, control_tracks, controls_of, find_seats, led_bases, limbs_with_ik, switches_for, turned_controls
+from .controls import controls_of, find_seats, limbs_with_ik, switches_for, with_controls
 from .curves import Channel, Thinning, sampled, switched
 from .fit_files import FitFile
 from .home import go_home, homes, keep_home
 from .layers import NEW, played_paths, put, remember
 from .limits import free_components
+from .posing import undisturbed
 from .resampling import resample, resample_rotations, scene_fps
 from .root_motion import HIPS, find_mover, hold_at_home, way_channels
 from .rotations import continuous, quaternions, rotation_channels
@@ -70,33 +71,25 @@ def apply_fit(armature: bpy.types.Object, fit: FitFile, action_name: str, mappin
     if set(fit.bone_names) != set(mapping.roles):
         raise KineliftError(f"the fit was made for other bones than those of {mapping.title}", "Fit the motion to this armature again",
                             str(fit.path), "wrong-fit")
-    place = placement(armature)
-    carriers = carriers_of(armature, mapping)
+    place, fps = placement(armature), scene_fps(bpy.context.scene)
     limbs = limbs_with_ik(armature, mapping, manner.ik)
     switches = switches_for(mapping, limbs)
-    mover = find_mover(armature, [*carriers.names, *controls_of(armature, limbs)], carriers.names[0], switches, root_motion)
-    order = [fit.bone_names.index(name) for name in carriers.names]
-    fps = scene_fps(bpy.context.scene)
-    rotations = resample_rotations(fit.rotations[:, order], fit.fps, fps)
     root = resample(fit.root_positions, fit.fps, fps)
     way = np.zeros_like(root) if root_motion == HIPS else resample(fit.way(), fit.fps, fps)
+    with undisturbed(armature) as trial:
+        carriers = carriers_of(trial, mapping)
+        seats = find_seats(trial, carriers, limbs, switches)
+        trial.put_back()  # what is locked stays as it is
 
-    bones = [armature.pose.bones[name] for name in carriers.names]
-    turns = basis_turns(carriers, place, rotations, bones)
-    locations = basis_locations(carriers, head_places(carriers, place, rotations, root - way), bones)
-    posed = posed_bones(carriers, turns, locations)
+        rotations = resample_rotations(fit.rotations[:, [fit.bone_names.index(name) for name in carriers.names]], fit.fps, fps)
+        bones = [armature.pose.bones[name] for name in carriers.names]
+        turns = basis_turns(carriers, place, rotations, bones)
+        locations = basis_locations(carriers, head_places(carriers, place, rotations, root - way), bones)
+        posed = posed_bones(carriers, turns, locations)
 
-    bases = dict(zip(carriers.names, bases_from(turns, locations), strict=True))
-    if limbs:
-        seats = find_seats(armature, carriers, limbs, switches)
-        by_role = mapping.bones
-        for limb in limbs:
-            for role in (*limb.roles, *turned_controls(armature, limb)):
-                bases.pop(by_role.get(role), None)
-            bases |= {name: np.eye(4)[None] for name in limb.neutral if name in armature.pose.bones}
-        tracks = control_tracks(armature, mapping, limbs, seats, posed)
-        bases |= control_bases(armature, seats, tracks, posed)
-        bases |= led_bases(armature, limbs, switches, seats, tracks, posed, bases)
+        bases = dict(zip(carriers.names, bases_from(turns, locations), strict=True))
+        bases = with_controls(trial, mapping, limbs, switches, seats, posed, bases)
+    mover = find_mover(armature, [*carriers.names, *controls_of(armature, limbs)], carriers.names[0], switches, root_motion)
     moving = {*(carriers.names[number] for number in locations), *(name for limb in limbs for name in limb.placed)}
     channels = _bone_channels(armature, bases, moving, len(turns))
     channels |= _neutral_channels(armature, bases, channels, len(turns), manner.layer)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import bpy
 import numpy as np
 
-from .posing import numbers_of, read_places
+from .posing import numbers_of, read, read_places
 from .probing import SAME_PLACE, SAME_TURN
 from .removal import remove_object
 from .rotations import quaternions
@@ -88,9 +88,8 @@ def find_mechanism(armature: bpy.types.Object, led: Collection[str], known: Coll
         if bone.parent is not None:
             need(bone.parent.name)
         for constraint, _ in _active(bone, posed[name]):
-            for _, bone_name in _targets(constraint, armature):
-                if bone_name:
-                    need(bone_name)
+            for target in _targets(constraint, armature):
+                need(target)
         for chain in chains:
             if name in chain:
                 for other in chain:
@@ -130,7 +129,7 @@ def built(armature: bpy.types.Object, mechanism: Mechanism) -> Iterator[bpy.type
 def play(small: bpy.types.Object, mechanism: Mechanism, tracks: Mapping[str, np.ndarray], led: list[str]) -> np.ndarray:
     """Where the bones `led` are, [T,N,4,4], while the known ones go along `tracks` [T,4,4], in armature space."""
     layer, bones = small.users_scene[0].view_layers[0], small.pose.bones
-    locations, turns = (_read(bones, name, size) for name, size in (("location", 3), ("rotation_quaternion", 4)))
+    locations, turns = (read(bones, name, size) for name, size in (("location", 3), ("rotation_quaternion", 4)))
     frames = len(next(iter(tracks.values())))
     locations, turns = np.tile(locations, (frames, 1, 1)), np.tile(turns, (frames, 1, 1))
     for name, (carrier, offset) in mechanism.inputs.items():
@@ -145,12 +144,6 @@ def play(small: bpy.types.Object, mechanism: Mechanism, tracks: Mapping[str, np.
         layer.update()
         result[frame] = read_places(small, layer.depsgraph)[numbers]
     return result
-
-
-def _read(bones, name: str, size: int) -> np.ndarray:
-    values = np.empty(len(bones) * size, np.float32)
-    bones.foreach_get(name, values)
-    return values.reshape(-1, size)
 
 
 def _make_bones(small: bpy.types.Object, armature: bpy.types.Object, mechanism: Mechanism, scene: bpy.types.Scene) -> None:
@@ -173,7 +166,7 @@ def _copy_constraint(bone: bpy.types.PoseBone, constraint: bpy.types.Constraint,
     """Gives a bone of another armature the same constraint, as drivers have it now."""
     made = bone.constraints.copy(constraint)
     made.mute, made.influence = False, evaluated.influence
-    for holder in list(made.targets) if made.type == "ARMATURE" else [made]:
+    for holder in _holders(made):
         for name, _ in TARGETS:
             if getattr(holder, name, None) == armature:
                 setattr(holder, name, bone.id_data)
@@ -198,14 +191,19 @@ def _active(bone: bpy.types.PoseBone, evaluated: bpy.types.PoseBone) -> list[tup
             if now.is_valid and not now.mute and now.influence > 0]
 
 
-def _targets(constraint: bpy.types.Constraint, armature: bpy.types.Object) -> list[tuple[object, str]]:
-    """The bones, "" for the whole armature, that a constraint looks at, each with what holds it. Raises OtherMeansError for other objects."""
+def _targets(constraint: bpy.types.Constraint, armature: bpy.types.Object) -> list[str]:
+    """The bones that a constraint looks at. Raises OtherMeansError for other objects."""
     found = []
-    for holder in list(constraint.targets) if constraint.type == "ARMATURE" else [constraint]:
+    for holder in _holders(constraint):
         for name, bone in TARGETS:
             target = getattr(holder, name, None)
-            if target is not None and target != armature:
+            if target not in (None, armature):
                 raise OtherMeansError
-            if target is not None:
-                found.append((holder, getattr(holder, bone)))
+            if target is not None and getattr(holder, bone):
+                found.append(getattr(holder, bone))
     return found
+
+
+def _holders(constraint: bpy.types.Constraint) -> list[bpy.types.bpy_struct]:
+    """What has a constraint's targets: itself, or a list of its own."""
+    return list(constraint.targets) if constraint.type == "ARMATURE" else [constraint]

@@ -15,8 +15,7 @@ import numpy as np
 
 from ...backend.errors import KineliftError
 from ...rigs.presets import Switch
-from . import compat
-from .posing import LIMITS, bases_of, numbers_of, pose, undisturbed
+from .posing import LIMITS, Trial, bases_of, numbers_of
 from .rotations import orthonormal
 
 PROBES = 4
@@ -62,19 +61,18 @@ class Carriers:
     axes: dict[int, np.ndarray]
 
 
-def find_carriers(armature: bpy.types.Object, names: Sequence[str], root: str, switches: Sequence[Switch] = (),
+def find_carriers(trial: Trial, names: Sequence[str], root: str, switches: Sequence[Switch] = (),
                   spare: Collection[str] = (), above: Mapping[str, str] | None = None) -> Carriers:
-    """Probes the bones `names` of an armature object; `root` is the one that has a location.
+    """Probes the bones `names` of an armature; `root` is the one that has a location.
 
     The bones come back sorted: the root first and carriers before what they carry. Bones in `spare` that don't follow
-    their channels are left out; above: bone of a limb -> the one before it there. Nothing of the pose, the properties or
-    the Action is changed afterwards. Raises KineliftError when another bone doesn't follow its channels.
+    their channels are left out; above: bone of a limb -> the one before it there. Raises KineliftError when another
+    bone doesn't follow its channels.
     """
-    _refuse_unready(armature)
     names = [root, *(name for name in names if name != root)]
     while True:
         try:
-            return _probe(armature, names, switches, above or {})
+            return _probe(trial, names, switches, above or {})
         except UnfollowingError as error:
             if error.bone not in spare:
                 raise
@@ -98,22 +96,22 @@ def causes_on(armature: bpy.types.Object, name: str) -> list[str]:
     return causes
 
 
-def _probe(armature: bpy.types.Object, names: Sequence[str], switches: Sequence[Switch], above: Mapping[str, str]) -> Carriers:
-    root = names[0]
+def _probe(trial: Trial, names: Sequence[str], switches: Sequence[Switch], above: Mapping[str, str]) -> Carriers:
+    armature, root = trial.armature, names[0]
     random = np.random.default_rng(0)
     turned = np.stack([np.zeros((len(names), 3)), *(random.uniform(-LARGEST_TURN, LARGEST_TURN, (len(names), 3)) for _ in range(PROBES))])
-    with undisturbed(armature, names, switches):
-        rest = _pose(armature, names, turned[0], {})
-        size = max(float(np.ptp(rest[:, :3, 3], axis=0).max()), 1e-6)
-        steps = 0.1 * size * random.standard_normal((PROBES, 3))
-        posed = np.stack([rest, *(_pose(armature, names, turn, {0: step}) for turn, step in zip(turned[1:], steps, strict=True))])
-        free = [number for number, name in enumerate(names) if number and above.get(name) in names
-                and np.ptp(posed[:, number, :3, 3], axis=0).max() < SAME_PLACE * size]
-        moved = posed[1:, 0, :3, 3] - rest[0, :3, 3]
-        axes = {0: np.linalg.lstsq(steps, moved, rcond=None)[0].T}
-        if free or np.abs(steps @ axes[0].T - moved).max() > SAME_PLACE * size:  # more than one bone moves, or the root not by its location alone
-            alone = np.stack([_pose(armature, names, turned[0], dict.fromkeys((0, *free), step)) for step in 0.1 * size * np.eye(3)])
-            axes = {number: (alone[:, number, :3, 3] - rest[number, :3, 3]).T / (0.1 * size) for number in (0, *free)}
+    trial.unpose(names, switches)
+    rest = _pose(trial, names, turned[0], {})
+    size = max(float(np.ptp(rest[:, :3, 3], axis=0).max()), 1e-6)
+    steps = 0.1 * size * random.standard_normal((PROBES, 3))
+    posed = np.stack([rest, *(_pose(trial, names, turn, {0: step}) for turn, step in zip(turned[1:], steps, strict=True))])
+    free = [number for number, name in enumerate(names) if number and above.get(name) in names
+            and np.ptp(posed[:, number, :3, 3], axis=0).max() < SAME_PLACE * size]
+    moved = posed[1:, 0, :3, 3] - rest[0, :3, 3]
+    axes = {0: np.linalg.lstsq(steps, moved, rcond=None)[0].T}
+    if free or np.abs(steps @ axes[0].T - moved).max() > SAME_PLACE * size:  # more than one bone moves, or the root not by its location alone
+        alone = np.stack([_pose(trial, names, turned[0], dict.fromkeys((0, *free), step)) for step in 0.1 * size * np.eye(3)])
+        axes = {number: (alone[:, number, :3, 3] - rest[number, :3, 3]).T / (0.1 * size) for number in (0, *free)}
     axes = {number: own for number, own in axes.items() if number == 0 or abs(np.linalg.det(own)) > 1e-3}
     if abs(np.linalg.det(axes[0])) < 1e-3:
         raise KineliftError(f"bone {root!r} can't be moved", "Disconnect it from its parent, or map the pelvis to another bone",
@@ -127,21 +125,12 @@ def _probe(armature: bpy.types.Object, names: Sequence[str], switches: Sequence[
                                      offsets, axes))
 
 
-def _refuse_unready(armature: bpy.types.Object) -> None:
-    compat.refuse_linked(armature)
-    if armature.mode == "EDIT":
-        raise KineliftError("the armature is in Edit Mode", "Leave Edit Mode (Tab)", armature.name, "edit-mode")
-    if armature.name not in bpy.context.view_layer.objects or armature.hide_viewport:
-        raise KineliftError("the armature is hidden from this view layer, so Blender does not evaluate it",
-                            "Show the armature and its collection", armature.name, "hidden-armature")
-
-
-def _pose(armature: bpy.types.Object, names: Sequence[str], turns: np.ndarray, locations: Mapping[int, np.ndarray]) -> np.ndarray:
+def _pose(trial: Trial, names: Sequence[str], turns: np.ndarray, locations: Mapping[int, np.ndarray]) -> np.ndarray:
     """Turns the bones by rotation vectors [N,3] in their own axes, moves some by number; matrices [N,4,4], armature space."""
     bases = bases_of(turns)
     for number, location in locations.items():
         bases[number, :3, 3] = location
-    return pose(armature, names, bases)[numbers_of(armature, names)]
+    return trial.pose(names, bases)[numbers_of(trial.armature, names)]
 
 
 def _turn_carriers(armature: bpy.types.Object, names: Sequence[str], turns: np.ndarray,
