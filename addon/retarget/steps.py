@@ -49,8 +49,8 @@ class Target:
     contacts: str = "auto"
     root_motion: str = HIPS
 
-    def first_frame(self, scene: bpy.types.Scene, take: str) -> int:
-        """The scene's frame at which the motion of the take of that name begins."""
+    def first_frame(self, scene: bpy.types.Scene, take: takes.KineliftTake | None) -> int:
+        """The scene's frame at which the motion of a take begins."""
         return takes.start_of(scene, take) if self.keying.start is None else self.keying.start
 
 
@@ -102,15 +102,17 @@ def key_fit(fit_file: Path, target: Target, action_name: str, scene: bpy.types.S
         raise KineliftError(f"the armature {target.name!r} is no longer in the scene", "Choose an armature and apply the take again",
                             code="no-target")
     fit = read_fit(fit_file)
-    start = target.first_frame(scene, action_name)
+    take = takes.find_take(scene, action_name)
+    start = target.first_frame(scene, take)
     keyed = apply_fit(armature, fit, action_name, target.mapping, start, target.keying.manner, target.root_motion)
-    _key_objects(fit, armature, target, action_name, keyed, scene)
-    takes.film(scene, action_name, fit.scale)
+    _key_objects(fit, armature, target, action_name, keyed, scene, start)
+    takes.film(take, fit.scale)
     scene.frame_set(scene.frame_current)
     return armature
 
 
-def _key_objects(fit: FitFile, armature: bpy.types.Object, target: Target, action_name: str, keyed: Keyed, scene: bpy.types.Scene) -> None:
+def _key_objects(fit: FitFile, armature: bpy.types.Object, target: Target, action_name: str, keyed: Keyed, scene: bpy.types.Scene,
+                 start: int) -> None:
     new_fps, keying = scene_fps(scene), target.keying
     positions = resample(fit.object_positions, fit.fps, new_fps) - keyed.left_out[:, None]
     holders = np.full(positions.shape[:2], "")
@@ -126,8 +128,7 @@ def _key_objects(fit: FitFile, armature: bpy.types.Object, target: Target, actio
         else:
             item = find_empty(f"{armature.name} {name}", radius_of(name), armature.users_collection[0], size)
         held_by = np.where(np.isin(holders[:, number], list(hands)), holders[:, number], "")
-        objects.key_on_object(item, f"{action_name} {name}", positions[:, number], own_turns, hands, held_by,
-                              target.first_frame(scene, action_name), keying.manner)
+        objects.key_on_object(item, f"{action_name} {name}", positions[:, number], own_turns, hands, held_by, start, keying.manner)
         objects.belongs_to(item, armature)
 
 

@@ -21,9 +21,10 @@ if "kinelift" not in sys.modules:  # a whole Blender; the wheels' runner has don
 
     add_checkout()
 
-from kinelift.addon.retarget.keys import CONTROLS, clear_keys
+from kinelift.addon.retarget.keys import CONTROLS
 from kinelift.addon.scene import compat, layers, posing
 from kinelift.addon.scene.armatures import describe, write_armature_file
+from kinelift.addon.scene.clearing import clear_keys
 from kinelift.addon.scene.curves import Thinning
 from kinelift.addon.scene.fit_files import read_fit
 from kinelift.addon.scene.keying import Manner, apply_fit
