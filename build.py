@@ -8,6 +8,8 @@
     python build.py bench lift [options]    the lift against the paper's own way, likewise
     python build.py bench retarget --data FOLDER [--characters FOLDER] [options]
                                             how good recorded motions sit on Rigify's rigs and on glTF characters
+    python build.py bench retarget --clicks [--write PAGE]
+                                            what a retarget costs in Blender from the click to the last key
     python build.py pictures --data FOLDER --characters FOLDER
                                             the pictures of docs/rigs.md: motions beside the rigs they were put on
     python build.py footage --pack PACK --poses FILE --to PICTURE [options]
@@ -87,10 +89,25 @@ def package(_options: list[str]) -> int:
 
 def bench(options: list[str]) -> int:
     environments.ensure(environments.development())
+    if options[:1] == ["retarget"] and "--clicks" in options:
+        return clicks([option for option in options[1:] if option != "--clicks"])
     if options[:1] == ["retarget"] and "--rigs" not in options and not {"-h", "--help"} & set(options):
         options = with_rigs(options)
     sys.stdout.flush()
     return subprocess.run([str(python_of(VENV)), "-m", "backend", "bench", *options], cwd=ROOT).returncode
+
+
+def clicks(options: list[str]) -> int:
+    debian.ensure_packages(tools=False)
+    environments.ensure(environments.wheel(DEMO_WHEEL))
+    with step("extension package"):
+        archive = packaging.package_extension()
+    folder = BUILD / "clicks"
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = BpyWheel(DEMO_WHEEL, folder / "blender-user")
+    command = [str(wheel.python), str(ROOT / "tests/programs/in_wheel.py"), str(ROOT / "addon/benchmark/time_clicks.py"), "--package", str(archive),
+               "--python", str(python_of(VENV)), *options]
+    return subprocess.run(command, env=wheel.environment(), stdin=subprocess.DEVNULL, timeout=DEMO_TIMEOUT).returncode
 
 
 def with_rigs(options: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
+from ..backend.service.protocol import DeviceParams
 from .runtime import session
 from .runtime.environment import PYTHON_VARIABLE, Runtime
 from .runtime.installation import NEEDED_BYTES, install
@@ -104,9 +105,8 @@ class KINELIFT_OT_test_backend(JobOperator, bpy.types.Operator):
 
     def steps(self, context):
         backend = session.backend()
-        yield from backend.ensure_started()
-        info = backend.info
-        return f"The backend works: Python {info['python']}, torch {info['torch']}, device {info['device']}"
+        found = yield from backend.run(DeviceParams())
+        return f"The backend works: Python {backend.info['python']}, torch {backend.info['torch']}, device {found['device']}"
 
 
 class KINELIFT_OT_delete_runtime(bpy.types.Operator):

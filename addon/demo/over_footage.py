@@ -16,16 +16,15 @@ import numpy as np
 from mathutils import Matrix
 
 from kinelift.addon.demo import contact_sheet, materials, stage
+from kinelift.addon.demo.camera_view import before_the_camera, in_picture, windows_around
 from kinelift.addon.demo.make_demo import finished, install
+from kinelift.addon.demo.screen import footage_scene, laid_over, picture_at
 from kinelift.addon.demo.side_by_side import METARIGS, PICTURES, SAMPLES, Source, add_stick, character, facing, framing, points_of, rigify, side_of
 from kinelift.backend.motion.files import read_npz
 from kinelift.backend.motion.motion3d import Motion3D
 
 FPS = 30
 CELL = (264, 330)
-AROUND = 1.25
-"""Of the subject's size, what is seen of the picture."""
-
 ASIDE = 1.15
 """Radians between the camera that filmed and the one that looks from another side, towards the face."""
 
@@ -34,9 +33,6 @@ THROUGH = 0.72
 
 LINE = 1.1
 """Pixels of a cell: half the width of the lines of the 2D poses."""
-
-NEAR = 0.5
-"""Metres from the camera at which these lines are, before everything else."""
 
 SURE = 0.3
 """Confidence from which a joint of the 2D poses is drawn."""
@@ -90,34 +86,6 @@ def lift(wish: argparse.Namespace, rig: bpy.types.Object, bodies: list[bpy.types
     return Lifted(take, motion, poses, rig, bodies)
 
 
-def in_picture(camera: bpy.types.Object, points: np.ndarray) -> np.ndarray:
-    """Pixels [N,2] of the whole picture, from the top left, where a camera sees points [N,3] of the world."""
-    scene = bpy.context.scene
-    width, height = scene.render.resolution_x, scene.render.resolution_y
-    projection = camera.calc_matrix_camera(bpy.context.evaluated_depsgraph_get(), x=width, y=height)
-    view = np.array(projection @ camera.matrix_world.inverted())
-    clip = np.concatenate([points, np.ones((len(points), 1))], 1) @ view.T
-    return (clip[:, :2] / clip[:, 3:] * [1, -1] + 1) / 2 * [width, height]
-
-
-def windows_around(boxes: np.ndarray, image: tuple[int, int], aspect: float) -> tuple[np.ndarray, np.ndarray]:
-    """Parts of a picture of one size [2] around boxes [N,4] (left, top, right, bottom): the upper left corner [N,2] of each. All in pixels. A
-    window stays within the picture; `aspect` is its width / height."""
-    needed = AROUND * (boxes[:, 2:] - boxes[:, :2]).max(0)
-    high = min(max(needed[1], needed[0] / aspect), image[1], image[0] / aspect)
-    size = np.array([high * aspect, high])
-    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return np.clip(middles - size / 2, 0, np.array(image) - size), size
-
-
-def before_the_camera(camera: bpy.types.Object, shares: np.ndarray) -> np.ndarray:
-    """Places [N,3] in the world, close to the camera, that it sees at these shares [N,2] of the whole picture, from the top left."""
-    right_top, _, left_bottom, left_top = (np.array(corner) for corner in camera.data.view_frame(scene=bpy.context.scene))
-    flat = left_top + shares[:, :1] * (right_top - left_top) + shares[:, 1:] * (left_bottom - left_top)
-    world = np.array(camera.matrix_world)
-    return flat / -left_top[2] * NEAR @ world[:3, :3].T + world[:3, 3]
-
-
 def add_lines(lifted: Lifted, frame: int, pixel: float) -> list[bpy.types.Object]:
     """The 2D poses as lines over the picture; `pixel`: how many of the video's pixels one of the sheet's is."""
     camera, size, (pixels, sure) = lifted.take.camera, lifted.motion.camera.image_size, lifted.seen(frame)
@@ -131,52 +99,6 @@ def add_lines(lifted: Lifted, frame: int, pixel: float) -> list[bpy.types.Object
     for item in made:
         item.visible_shadow = item.visible_diffuse = item.visible_glossy = False
     return made
-
-
-def footage_scene(background: bpy.types.CameraBackgroundImage) -> bpy.types.Scene:
-    """A scene that renders what a camera has behind it, in the footage's own colours."""
-    scene = bpy.data.scenes.new("Footage")
-    mesh = bpy.data.meshes.new("Screen")
-    mesh.from_pydata([(-0.5, -0.5, 0), (0.5, -0.5, 0), (0.5, 0.5, 0), (-0.5, 0.5, 0)], [], [(0, 1, 2, 3)])
-    mesh.uv_layers.new()
-    material = bpy.data.materials.new("Screen")
-    material.use_nodes = True
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    nodes.clear()
-    picture, light, output = (nodes.new(f"ShaderNode{kind}") for kind in ("TexImage", "Emission", "OutputMaterial"))
-    picture.image = background.image
-    links.new(picture.outputs["Color"], light.inputs["Color"])
-    links.new(light.outputs[0], output.inputs["Surface"])
-    mesh.materials.append(material)
-    screen = bpy.data.objects.new("Screen", mesh)
-    for loop, corner in zip(mesh.uv_layers[0].data, ((0, 0), (1, 0), (1, 1), (0, 1)), strict=True):
-        loop.uv = corner
-    camera = bpy.data.objects.new("Screen Camera", bpy.data.cameras.new("Screen Camera"))
-    camera.data.type, camera.location.z = "ORTHO", 1.0
-    camera.data.ortho_scale, camera.data.sensor_fit = 1.0, "HORIZONTAL"
-    for item in (screen, camera):
-        scene.collection.objects.link(item)
-    scene.camera = camera
-    return scene
-
-
-def picture_at(frame: int, lifted: Lifted, screen: bpy.types.Scene, size: tuple[int, int], folder: Path) -> np.ndarray:
-    """The frame of the footage that is behind the take's camera at a frame of the scene, at a size; within the scene's border alone."""
-    camera = lifted.take.camera.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    shown = camera.data.background_images[0].image_user
-    node = next(node for node in bpy.data.materials["Screen"].node_tree.nodes if node.type == "TEX_IMAGE")
-    for name in ("frame_start", "frame_duration", "frame_offset", "use_auto_refresh"):
-        setattr(node.image_user, name, getattr(shown, name))
-    contact_sheet.set_up_render(screen, size)
-    screen.cycles.samples, screen.cycles.use_denoising, screen.render.use_persistent_data = 4, False, False
-    screen.view_settings.view_transform, screen.view_settings.look, screen.view_settings.exposure = "Standard", "None", 0.0
-    bpy.data.objects["Screen"].scale = (1.0, size[1] / size[0], 1.0)
-    for name in ("use_border", "border_min_x", "border_max_x", "border_min_y", "border_max_y"):
-        setattr(screen.render, name, getattr(bpy.context.scene.render, name))
-    screen.frame_set(frame)
-    screen.render.filepath = str(folder / "footage.png")
-    bpy.ops.render.render(write_still=True, scene=screen.name)
-    return contact_sheet.read_picture(Path(screen.render.filepath))
 
 
 def over_the_footage(lifted: Lifted, frames: list[int], floor: bpy.types.Object, folder: Path) -> list[np.ndarray]:
@@ -214,16 +136,11 @@ def over_the_footage(lifted: Lifted, frames: list[int], floor: bpy.types.Object,
         if screen is None:
             behind = np.broadcast_to(np.float32([*materials.BACKGROUND, 1]), picture.shape)
         else:
-            behind = picture_at(frame, lifted, screen, whole, folder)
+            behind = picture_at(frame, camera, screen, whole, folder)
             picture[..., 3] *= THROUGH
         cells.append(laid_over(behind, picture)[bottom:bottom + CELL[1], left:left + CELL[0]])
     scene.render.film_transparent = scene.render.use_border = floor.is_shadow_catcher = False
     return cells
-
-
-def laid_over(behind: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """A picture [H,W,4] over another, opaque one."""
-    return np.concatenate([behind[..., :3] * (1 - picture[..., 3:]) + picture[..., :3] * picture[..., 3:], np.ones_like(picture[..., 3:])], -1)
 
 
 def from_aside(lifted: Lifted, frames: list[int], floor: bpy.types.Object, folder: Path) -> list[np.ndarray]:

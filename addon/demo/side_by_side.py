@@ -24,6 +24,7 @@ from kinelift.addon.retarget import steps
 from kinelift.addon.retarget.keys import keying
 from kinelift.addon.scene import takes
 from kinelift.addon.scene.armatures import describe, write_armature_file
+from kinelift.addon.scene.fit_files import read_fit
 from kinelift.addon.scene.root_motion import HIPS, MODES
 from kinelift.backend.motion.files import read_npz
 
@@ -113,7 +114,7 @@ def retarget(rig: bpy.types.Object, motion: Path, controls: str, root_motion: st
     target = steps.Target(rig.name, description.mapping, description.notes, armature_file, keying(controls), root_motion=root_motion)
     steps.key_fit(fit_file, target, "Take", bpy.context.scene)
     data = read_npz(motion, "motion file", "Choose another", "bad-motion", needed=("positions", "joint_names", "parents"))
-    scale = float(read_npz(fit_file, "fit file", "Fit again", "bad-fit", needed=("scale",))["scale"])
+    scale = read_fit(fit_file).scale
     shift = description.origin
     sides = [side_of(str(name)) for name in data["joint_names"]]
     balls = scale * data["object_positions"] + shift if "object_positions" in data else np.zeros((len(data["positions"]), 0, 3))

@@ -15,12 +15,13 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ...backend.errors import KineliftError
-from ..scene.armatures import quaternions
-from ..scene.keying import continuous, key_channels
+from ..scene.keying import key_channels
 from ..scene.removal import remove_object
+from ..scene.rotations import continuous, quaternions
 from ..scene.selection import object_mode
-from ..scene.stick import CARRIER, SHORTEST
+from ..scene.stick import SHORTEST
+from .bones import carriers, outwards, wanted_bones
+from .lending import names_lent, visible
 
 UNSCALED = 1e-4
 """A bone whose scale stays this close to 1 gets no keys for it."""
@@ -51,7 +52,7 @@ class Bake:
 def baked(scene: bpy.types.Scene, objects: list[bpy.types.Object], frames: tuple[int, int], name: str, bake: Bake) -> Iterator[list[bpy.types.Object]]:
     """Inside, copies of an armature (the first object), its meshes and empties are in the scene under the originals' names, selected and
     alone; `frames` is the scene's range and `name` its name, which FBX takes as the clip's. Afterwards everything is as before."""
-    with object_mode(), _visible(scene, objects, frames), _names_lent(scene, objects, name) as names:
+    with object_mode(), visible(scene, objects, frames), names_lent(scene, objects, name) as names:
         sample = _sample(scene, objects, frames, bake)
         collection = bpy.data.collections.new("Kinelift export")
         try:
@@ -72,37 +73,6 @@ def baked(scene: bpy.types.Scene, objects: list[bpy.types.Object], frames: tuple
             yield copies
         finally:
             _remove(collection)
-
-
-def wanted_bones(armature: bpy.types.Object, only_deform: bool) -> list[bpy.types.Bone]:
-    """The bones that an export keeps, parents first; all where none deforms."""
-    deforming = [bone for bone in armature.data.bones if bone.use_deform] if only_deform else []
-    return deforming or list(armature.data.bones)
-
-
-def carriers(armature: bpy.types.Object, kept: list[bpy.types.Bone]) -> dict[str, str]:
-    """For each kept bone the kept one that it hangs on, by name, "" for a root: the nearest above it; the one the joint of a take's stick
-    figure belongs to; on a rig of Rigify's the deforming bone of the part above."""
-    names, found = {bone.name for bone in kept}, {}
-
-    def hangs_on(name: str, other: str) -> bool:
-        while name and name != other:
-            name = found.get(name, "")
-        return bool(name)
-
-    def candidates(bone: bpy.types.Bone) -> Iterator[str]:
-        above = bone.parent
-        if CARRIER in bone:
-            yield bone[CARRIER]
-        while above is not None:
-            yield above.name
-            if above.name.startswith("ORG-"):
-                yield f"DEF-{above.name[4:]}"
-            above = above.parent
-
-    for bone in kept:
-        found[bone.name] = next((name for name in candidates(bone) if name in names and name != bone.name and not hangs_on(name, bone.name)), "")
-    return found
 
 
 @dataclass(frozen=True)
@@ -151,7 +121,7 @@ def _sample(scene: bpy.types.Scene, objects: list[bpy.types.Object], frames: tup
 def _armature_copy(source: bpy.types.Object, sample: _Sample, first: int, collection: bpy.types.Collection, bake: Bake) -> bpy.types.Object:
     bones = wanted_bones(source, bake.only_deform)
     above = carriers(source, bones)
-    bones = _outwards(bones, above)
+    bones = outwards(bones, above)
     copy = bpy.data.objects.new(source.name, bpy.data.armatures.new(source.data.name))
     collection.objects.link(copy)
     bpy.context.view_layer.objects.active = copy
@@ -168,14 +138,6 @@ def _armature_copy(source: bpy.types.Object, sample: _Sample, first: int, collec
         copy.data.bones[bone.name].use_deform = True
     _key_object(copy, sample.places, _pose_channels(copy, source, sample, above, bake.rigid), first, bake.for_fbx)
     return copy
-
-
-def _outwards(bones: list[bpy.types.Bone], above: dict[str, str]) -> list[bpy.types.Bone]:
-    """Bones with those first that carry others."""
-    def depth(name: str) -> int:
-        return 1 + depth(above[name]) if above[name] else 0
-
-    return sorted(bones, key=lambda bone: depth(bone.name))
 
 
 def _pose_channels(copy: bpy.types.Object, source: bpy.types.Object, sample: _Sample, above: dict[str, str], rigid: bool) -> dict:
@@ -275,50 +237,3 @@ def _remove(collection: bpy.types.Collection) -> None:
     for item in list(collection.objects):
         remove_object(item)
     bpy.data.collections.remove(collection)
-
-
-@contextmanager
-def _names_lent(scene: bpy.types.Scene, objects: list[bpy.types.Object], name: str) -> Iterator[dict[bpy.types.ID, str]]:
-    """Inside, the scene is called `name` and the originals give up their names, which are what comes; afterwards they have them again."""
-    names = {holder: holder.name for item in objects for holder in (item, item.data) if holder is not None}
-    scene_name = scene.name
-    try:
-        for number, holder in enumerate(names):
-            if holder.library is None:
-                holder.name = f"Kinelift original {number}"
-        scene.name = name
-        yield names
-    finally:
-        scene.name = scene_name
-        for holder, own in names.items():
-            if holder.library is None:
-                holder.name = own
-
-
-@contextmanager
-def _visible(scene: bpy.types.Scene, objects: list[bpy.types.Object], frames: tuple[int, int]) -> Iterator[None]:
-    """Inside, `objects` are evaluated and `frames` is the range; afterwards these are as before."""
-    layer = bpy.context.view_layer
-    layer.update()
-    if objects[0].name not in layer.objects:
-        raise KineliftError("the armature is not in the view layer", "Include its collection in the view layer", objects[0].name, "not-in-layer")
-    span = scene.frame_start, scene.frame_end, scene.use_preview_range, scene.frame_current
-    collections = {collection for item in objects for collection in item.users_collection}
-    hidden = {holder: holder.hide_viewport for holder in [*collections, *objects]}
-    eyes = {item: item.hide_get() for item in objects if item.name in layer.objects}
-    try:
-        scene.use_preview_range = False
-        scene.frame_start, scene.frame_end = frames
-        for holder in hidden:
-            holder.hide_viewport = False
-        layer.update()
-        for item in eyes:
-            item.hide_set(False)
-        yield
-    finally:
-        for item, was_hidden in eyes.items():
-            item.hide_set(was_hidden)
-        for holder, was_hidden in hidden.items():
-            holder.hide_viewport = was_hidden
-        scene.frame_start, scene.frame_end, scene.use_preview_range = span[:3]
-        scene.frame_set(span[3])

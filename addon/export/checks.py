@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import bpy
 
-from ..scene.keying import scene_fps
-from .baking import carriers, wanted_bones
+from ..scene.resampling import scene_fps
+from ..scene.takes import find_take
+from .bones import carriers, wanted_bones
 from .formats import FORMATS, is_there
 from .subjects import Subject
 
@@ -97,7 +98,7 @@ def _of_names(subject: Subject) -> Iterator[Finding]:
 
 
 def _of_time(scene: bpy.types.Scene, subject: Subject) -> Iterator[Finding]:
-    take = scene.kinelift_takes.get(subject.clip)
+    take = find_take(scene, subject.clip)
     if take is not None and take.fps > 0 and abs(take.fps - scene_fps(scene)) > 0.01:
         yield Finding(False, f"The scene has {scene_fps(scene):g} frames a second and the motion {take.fps:g}: in-between frames are blends")
     if subject.frames[0] == subject.frames[1]:

@@ -1,19 +1,14 @@
-"""The sub-panel Keys of Retarget: which controls get keys, how many, and where; and taking keys out again."""
+"""The sub-panel Keys of Retarget: which controls get keys, how many, and where."""
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty
 
-from ...backend.errors import KineliftError
 from ..runtime import session
 from ..runtime.jobs import board
-from ..runtime.operator import reports_errors
 from ..runtime.panel import SidebarPanel, split_properties
-from ..scene import layers, objects
+from ..scene import layers
 from ..scene.curves import Thinning
-from ..scene.empties import companions
-from ..scene.home import go_home, homes
 from ..scene.keying import Manner
-from .operators import TargetOperator
 from .steps import Keying
 
 FEET = frozenset({"leg", "foreleg", "hindleg"})
@@ -60,35 +55,6 @@ class KineliftKeys(bpy.types.PropertyGroup):
         return keying(self.controls, self.layer, start, thinning, self.object.name if self.object is not None else "", self.holds)
 
 
-def clear_keys(armature: bpy.types.Object) -> int:
-    """Takes the keys of motions from an armature and the objects that move with it; how many curves had some. Raises KineliftError when none had."""
-    items = [armature, *companions(armature)]
-    before = homes(armature)
-    count = sum(layers.clear(item) for item in items)
-    if not count:
-        raise KineliftError("there are no keys of Kinelift on it", "Choose the armature that a take was applied to", armature.name, "no-keys")
-    go_home(armature, before)
-    for item in items[1:]:
-        objects.drop_idle_constraints(item, {path for path, _ in layers.played_paths(item)})
-    bpy.context.scene.frame_set(bpy.context.scene.frame_current)
-    return count
-
-
-class KINELIFT_OT_clear_keys(TargetOperator, bpy.types.Operator):
-    """Take the keys of takes off the target and its ball. Keys of your own stay, also those you set over a take's"""
-
-    bl_idname = "kinelift.clear_keys"
-    bl_label = "Clear Kinelift Keys"
-    bl_options = {"UNDO"}
-
-    @reports_errors
-    def execute(self, context):
-        target = context.scene.kinelift_retarget.target
-        count = clear_keys(target)
-        self.report({"INFO"}, f"Cleared {count} curves of {target.name}")
-        return {"FINISHED"}
-
-
 class KINELIFT_PT_keys(SidebarPanel, bpy.types.Panel):
     bl_label = "Keys"
     bl_idname = "KINELIFT_PT_keys"
@@ -121,7 +87,7 @@ class KINELIFT_PT_keys(SidebarPanel, bpy.types.Panel):
         layout.operator("kinelift.clear_keys", icon="X")
 
 
-_register_classes, _unregister_classes = bpy.utils.register_classes_factory((KineliftKeys, KINELIFT_OT_clear_keys, KINELIFT_PT_keys))
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory((KineliftKeys, KINELIFT_PT_keys))
 
 
 def register() -> None:

@@ -1,4 +1,4 @@
-"""Operators on takes: play, apply, remove; and on the target's mapping: detect, save."""
+"""Operators on takes: play, apply, remove; on the target's mapping: detect, save; and on its keys: clear."""
 
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
@@ -6,6 +6,7 @@ from bpy.props import BoolProperty, IntProperty, StringProperty
 from ..runtime import session
 from ..runtime.operator import JobOperator, reports_errors
 from ..scene import compat, takes
+from ..scene.clearing import clear_keys
 from . import mappings, steps
 from .properties import refresh_presets
 
@@ -35,7 +36,7 @@ class KINELIFT_OT_apply_take(JobOperator, bpy.types.Operator):
         found = yield from steps.retarget(session.backend(), motion_file, target, name)
         scene = bpy.context.scene
         takes.show_take(scene, None)
-        take = scene.kinelift_takes.get(name)
+        take = takes.find_take(scene, name)
         if take is not None:
             takes.frame_take(scene, take, target.keying.start)
         takes.play(bpy.context)
@@ -128,5 +129,21 @@ class KINELIFT_OT_save_preset(TargetOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class KINELIFT_OT_clear_keys(TargetOperator, bpy.types.Operator):
+    """Take the keys of takes off the target and its ball. Keys of your own stay, also those you set over a take's"""
+
+    bl_idname = "kinelift.clear_keys"
+    bl_label = "Clear Kinelift Keys"
+    bl_options = {"UNDO"}
+
+    @reports_errors
+    def execute(self, context):
+        target = context.scene.kinelift_retarget.target
+        count = clear_keys(target)
+        self.report({"INFO"}, f"Cleared {count} curves of {target.name}")
+        return {"FINISHED"}
+
+
 register, unregister = bpy.utils.register_classes_factory((
-    KINELIFT_OT_apply_take, KINELIFT_OT_play_take, KINELIFT_OT_remove_take, KINELIFT_OT_detect_bones, KINELIFT_OT_save_preset))
+    KINELIFT_OT_apply_take, KINELIFT_OT_play_take, KINELIFT_OT_remove_take, KINELIFT_OT_detect_bones, KINELIFT_OT_save_preset,
+    KINELIFT_OT_clear_keys))

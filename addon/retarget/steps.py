@@ -9,7 +9,6 @@ import bpy
 import numpy as np
 
 from ...backend.errors import KineliftError
-from ...backend.motion.files import read_npz
 from ...backend.service.protocol import FitParams
 from ...rigs import Mapping
 from ..runtime.jobs import Steps
@@ -19,7 +18,9 @@ from ..scene import objects, takes
 from ..scene.armatures import describe, write_armature_file
 from ..scene.controls import controls_of, limbs_with_ik, switches_for
 from ..scene.empties import find_empty, radius_of, rigid_part
-from ..scene.keying import Keyed, Manner, apply_fit, resample, resample_rotations, resample_states, scene_fps
+from ..scene.fit_files import FitFile, read_fit
+from ..scene.keying import Keyed, Manner, apply_fit
+from ..scene.resampling import resample, resample_rotations, resample_states, scene_fps
 from ..scene.root_motion import HIPS, find_mover
 from .mappings import mapping_of, remark
 
@@ -48,8 +49,8 @@ class Target:
     contacts: str = "auto"
     root_motion: str = HIPS
 
-    def first_frame(self, scene: bpy.types.Scene, take: str) -> int:
-        """The scene's frame at which the motion of the take of that name begins."""
+    def first_frame(self, scene: bpy.types.Scene, take: takes.KineliftTake | None) -> int:
+        """The scene's frame at which the motion of a take begins."""
         return takes.start_of(scene, take) if self.keying.start is None else self.keying.start
 
 
@@ -100,35 +101,34 @@ def key_fit(fit_file: Path, target: Target, action_name: str, scene: bpy.types.S
     if armature is None:
         raise KineliftError(f"the armature {target.name!r} is no longer in the scene", "Choose an armature and apply the take again",
                             code="no-target")
-    fit = read_npz(fit_file, "fit file", "Fit the motion again", "bad-fit", needed=("object_names", "object_positions", "fps", "scale"))
-    start = target.first_frame(scene, action_name)
-    keyed = apply_fit(armature, fit_file, action_name, target.mapping, start, target.keying.manner, target.root_motion)
-    _key_objects(fit, armature, target, action_name, keyed, scene)
-    takes.film(scene, action_name, float(fit["scale"]))
+    fit = read_fit(fit_file)
+    take = takes.find_take(scene, action_name)
+    start = target.first_frame(scene, take)
+    keyed = apply_fit(armature, fit, action_name, target.mapping, start, target.keying.manner, target.root_motion)
+    _key_objects(fit, armature, target, action_name, keyed, scene, start)
+    takes.film(take, fit.scale)
     scene.frame_set(scene.frame_current)
     return armature
 
 
-def _key_objects(fit: dict[str, np.ndarray], armature: bpy.types.Object, target: Target, action_name: str, keyed: Keyed, scene: bpy.types.Scene) -> None:
-    fps, new_fps, keying = float(fit["fps"]), scene_fps(scene), target.keying
-    count = fit["object_positions"].shape[1]
-    positions = resample(fit["object_positions"].astype(float), fps, new_fps) - keyed.left_out[:, None]
+def _key_objects(fit: FitFile, armature: bpy.types.Object, target: Target, action_name: str, keyed: Keyed, scene: bpy.types.Scene,
+                 start: int) -> None:
+    new_fps, keying = scene_fps(scene), target.keying
+    positions = resample(fit.object_positions, fit.fps, new_fps) - keyed.left_out[:, None]
     holders = np.full(positions.shape[:2], "")
-    if keying.holds and "object_holders" in fit:
-        holders = resample_states(fit["object_holders"], fps, new_fps)
-    turns = resample_rotations(fit["object_rotations"].astype(float), fps, new_fps) if "object_rotations" in fit else None
+    if keying.holds and fit.object_holders is not None:
+        holders = resample_states(fit.object_holders, fit.fps, new_fps)
+    turns = resample_rotations(fit.object_rotations, fit.fps, new_fps) if fit.object_rotations is not None else None
     hands = {str(role): objects.hand_of(armature, target.mapping, str(role), keyed) for role in set(holders.flat) - {""}}
     hands = {role: hand for role, hand in hands.items() if hand is not None}
-    for number in range(count):
-        name = str(fit["object_names"][number])
-        own_turns, size = rigid_part(number, turns, fit.get("object_sizes"))
+    for number, name in enumerate(fit.object_names):
+        own_turns, size = rigid_part(number, turns, fit.object_sizes)
         if number == 0 and keying.object_name:
             item = _object(scene, keying.object_name)
         else:
             item = find_empty(f"{armature.name} {name}", radius_of(name), armature.users_collection[0], size)
         held_by = np.where(np.isin(holders[:, number], list(hands)), holders[:, number], "")
-        objects.key_on_object(item, f"{action_name} {name}", positions[:, number], own_turns, hands, held_by,
-                              target.first_frame(scene, action_name), keying.manner)
+        objects.key_on_object(item, f"{action_name} {name}", positions[:, number], own_turns, hands, held_by, start, keying.manner)
         objects.belongs_to(item, armature)
 
 

@@ -14,6 +14,9 @@ from .jobs import Job, State, Steps, board, run_to_end
 TICK = 0.1
 """Seconds between two steps of a job in a window."""
 
+PANEL_REGIONS = {("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}
+"""Where a job's bar is shown: type of area and of its region."""
+
 
 def reports_errors(execute: Callable) -> Callable:
     """Decorates the `execute` of an operator: a KineliftError becomes the operator's error report."""
@@ -75,6 +78,7 @@ class JobOperator:
         self._timer = context.window_manager.event_timer_add(TICK, window=window)
         with context.temp_override(window=window):
             context.window_manager.modal_handler_add(self)
+        self._shown = None
         redraw_panels(context)
         return {"RUNNING_MODAL"}
 
@@ -89,7 +93,10 @@ class JobOperator:
             return {"PASS_THROUGH"}
         if not self._job.is_over:
             self._job.step()
-        redraw_panels(context)
+        shown = self._job.state, self._job.progress.message, str(self._job.progress)
+        if shown != self._shown:
+            self._shown = shown
+            redraw_panels(context)
         if not self._job.is_over:
             return {"PASS_THROUGH"}
         return self._finish(context)
@@ -141,8 +148,9 @@ def main_window(context: bpy.types.Context) -> bpy.types.Window:
 
 
 def redraw_panels(context: bpy.types.Context) -> None:
-    """Draws the sidebars and the preferences again in all windows."""
+    """Draws the sidebars and the preferences again in all windows, but not what the viewports show."""
     for window in context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "PREFERENCES"}:
-                area.tag_redraw()
+            for region in area.regions:
+                if (area.type, region.type) in PANEL_REGIONS:
+                    region.tag_redraw()

@@ -14,7 +14,9 @@ from ...rigs import Bones, Mapping, detect
 from ...rigs.presets import NEEDED, above
 from .home import way_from_home
 from .limits import limitations
+from .posing import Trial, undisturbed
 from .probing import Carriers, causes_on, find_carriers
+from .rotations import quaternions
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,11 @@ def checked_mapping(armature: bpy.types.Object, mapping: Mapping | None = None) 
     return mapping
 
 
-def carriers_of(armature: bpy.types.Object, mapping: Mapping) -> Carriers:
-    """How the mapped bones hang together in this armature; those that don't follow their channels and aren't needed are left out."""
+def carriers_of(trial: Trial, mapping: Mapping) -> Carriers:
+    """How the mapped bones hang together in an armature; those that don't follow their channels and aren't needed are left out."""
     needed = {mapping.bones[role] for role in NEEDED[mapping.kind]}
     before = {name: mapping.bones[limb] for name, role in mapping.roles.items() if (limb := above(role, mapping.bones, mapping.kind))}
-    return find_carriers(armature, list(mapping.roles), mapping.bones["pelvis"], mapping.switches, set(mapping.roles) - needed, before)
+    return find_carriers(trial, list(mapping.roles), mapping.bones["pelvis"], mapping.switches, set(mapping.roles) - needed, before)
 
 
 def placement(armature: bpy.types.Object) -> Placement:
@@ -114,7 +116,8 @@ def describe(armature: bpy.types.Object, mapping: Mapping | None = None) -> Desc
     """
     mapping = checked_mapping(armature, mapping)
     place = placement(armature)
-    found = carriers_of(armature, mapping)
+    with undisturbed(armature) as trial:
+        found = carriers_of(trial, mapping)
     left_out = [name for name in mapping.roles if name not in found.names]
     mapping = replace(mapping, roles={name: role for name, role in mapping.roles.items() if name in found.names})
     lengths = np.array([armature.data.bones[name].length for name in found.names])
@@ -145,19 +148,3 @@ def write_armature_file(path: Path | str, description: Description) -> Path:
         "rest_rotations": description.rotations,
         "origin": description.origin,
     })
-
-
-def quaternions(matrices: np.ndarray) -> np.ndarray:
-    """Rotation matrices [...,3,3] -> unit quaternions [...,4] (w,x,y,z)."""
-    m = matrices
-    diagonal = np.stack([m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]], axis=-1)
-    # Four times the outer product of the quaternion with itself: the row with the largest diagonal is the safe one.
-    outer = np.empty((*m.shape[:-2], 4, 4))
-    outer[..., 0, 0] = 1 + diagonal.sum(-1)
-    for i, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):
-        outer[..., i + 1, i + 1] = 1 + 2 * diagonal[..., i] - diagonal.sum(-1)
-        outer[..., 0, i + 1] = outer[..., i + 1, 0] = m[..., k, j] - m[..., j, k]
-        outer[..., j + 1, k + 1] = outer[..., k + 1, j + 1] = m[..., j, k] + m[..., k, j]
-    best = np.diagonal(outer, axis1=-2, axis2=-1).argmax(-1)
-    rows = np.take_along_axis(outer, best[..., None, None], axis=-2)[..., 0, :]
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)

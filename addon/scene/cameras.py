@@ -10,7 +10,8 @@ from mathutils import Matrix
 
 from ...backend.motion.motion3d import Camera
 from .footage import Footage, load_image
-from .keying import key_channels, scene_fps
+from .keying import key_channels
+from .resampling import scene_fps
 
 SENSOR_WIDTH = 36.0
 """Millimetres, of a film camera: focal lengths are then those people know."""

@@ -11,23 +11,33 @@ import numpy as np
 from ...backend.errors import KineliftError
 from ...rigs import IkLimb, Mapping
 from ...rigs.presets import Switch
-from .probing import LARGEST_TURN, PROBES, SAME_PLACE, SAME_TURN, Carriers, bases_of, pose, undisturbed
+from .mechanism import lead
+from .posing import Trial, bases_of, numbers_of
+from .probing import LARGEST_TURN, PROBES, SAME_PLACE, SAME_TURN, Carriers
 
 STRAIGHT, BENT = 1e-3, 5e-3
 """How far a knee is off the line from hip to ankle, in lengths of the limb: below, the limb's own turn says where it points; above, it does itself."""
+
+CHECKED = 3
+"""Frames in which the rig itself is asked where it leads controls."""
+
+SAME_LEAD = 1e-4
+"""Radians that may lie between the rig and its mechanism alone."""
 
 
 @dataclass(frozen=True)
 class Seats:
     """How C controls sit while they are unposed: on bone `carriers` [C] of those probed (-1: the armature), at offsets [C,4,4] seen from it.
 
-    rest [B,4,4]: where all probed bones are while nothing is posed, armature space; names [B], the mapped bones first.
+    rest [N,4,4]: where the probed bones are while nothing is posed, armature space; names [N], the mapped bones first; probes [P,B,4,4]: where all
+    bones of the armature were.
     """
 
     names: list[str]
     carriers: dict[str, int]
     offsets: dict[str, np.ndarray]
     rest: np.ndarray
+    probes: np.ndarray
 
     def rest_of(self, name: str) -> np.ndarray:
         return self.rest[self.names.index(name)]
@@ -53,10 +63,12 @@ def switches_for(mapping: Mapping, limbs: Sequence[IkLimb]) -> tuple[Switch, ...
     return tuple(values.values())
 
 
-def find_seats(armature: bpy.types.Object, carriers: Carriers, limbs: Sequence[IkLimb], switches: Sequence[Switch]) -> Seats:
-    """Probes what carries the controls of limbs, as `probing` does it for mapped bones. Raises KineliftError for a control that follows
-    something else, such as a limb's own result."""
-    controls = controls_of(armature, limbs)
+def find_seats(trial: Trial, carriers: Carriers, limbs: Sequence[IkLimb], switches: Sequence[Switch]) -> Seats:
+    """Probes what carries the controls of limbs, as `probing` does it for mapped bones; without limbs there is nothing to try. Raises
+    KineliftError for a control that follows something else, such as a limb's own result."""
+    if not limbs:
+        return Seats(carriers.names, {}, {}, np.empty((0, 4, 4)), np.empty((0, 0, 4, 4)))
+    armature, controls = trial.armature, controls_of(trial.armature, limbs)
     neutral = [name for limb in limbs for name in limb.neutral if name in armature.pose.bones]
     names = [*carriers.names, *controls]
     still = np.tile(np.eye(4), (len(neutral), 1, 1))
@@ -67,8 +79,9 @@ def find_seats(armature: bpy.types.Object, carriers: Carriers, limbs: Sequence[I
     moved = [0, *range(len(carriers.names), len(names))]  # the root and the controls have a place of their own
     for basis in bases[1:]:
         basis[moved, :3, 3] = 0.1 * size * random.standard_normal((len(moved), 3))
-    with undisturbed(armature, [*names, *neutral], switches):
-        posed = np.stack([pose(armature, [*names, *neutral], np.concatenate([basis, still]))[:len(names)] for basis in bases])
+    trial.unpose([*names, *neutral], switches)
+    probes = np.stack([trial.pose([*names, *neutral], np.concatenate([basis, still])) for basis in bases])
+    posed = probes[:, numbers_of(armature, names)]
     world = np.broadcast_to(np.eye(4), (len(posed), 1, 4, 4))
     seen_by = np.linalg.inv(np.concatenate([world, posed], axis=1))
     found, offsets = {}, {}
@@ -93,7 +106,7 @@ def find_seats(armature: bpy.types.Object, carriers: Carriers, limbs: Sequence[I
     rest = posed[0].copy()
     for name in led:  # what the rig makes of a posed limb begins at the bone's own rest
         rest[names.index(name)] = np.array(armature.data.bones[name].matrix_local, float)
-    return Seats(names, found, offsets, rest)
+    return Seats(names, found, offsets, rest, probes)
 
 
 def turned_controls(armature: bpy.types.Object, limb: IkLimb) -> dict[str, str]:
@@ -101,7 +114,21 @@ def turned_controls(armature: bpy.types.Object, limb: IkLimb) -> dict[str, str]:
     return {role: control for role, control in limb.turned.items() if control in armature.pose.bones}
 
 
-def control_tracks(armature: bpy.types.Object, mapping: Mapping, limbs: Sequence[IkLimb], seats: Seats, posed: np.ndarray) -> dict[str, np.ndarray]:
+def with_controls(trial: Trial, mapping: Mapping, limbs: Sequence[IkLimb], switches: Sequence[Switch], seats: Seats, posed: np.ndarray,
+                  bases: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Channels [T,4,4], or [1,4,4] of what stays, by bone: the `bases` of mapped bones posed [T,N,4,4], with the controls of limbs in the place of
+    the limbs' own bones."""
+    armature, by_role, bases = trial.armature, mapping.bones, dict(bases)
+    for limb in limbs:
+        for role in (*limb.roles, *turned_controls(armature, limb)):
+            bases.pop(by_role.get(role), None)
+        bases |= {name: np.eye(4)[None] for name in limb.neutral if name in armature.pose.bones}
+    tracks = _control_tracks(armature, mapping, limbs, seats, posed)
+    bases |= _control_bases(armature, seats, tracks, posed)
+    return bases | _led_bases(trial, limbs, switches, seats, tracks, posed, bases)
+
+
+def _control_tracks(armature: bpy.types.Object, mapping: Mapping, limbs: Sequence[IkLimb], seats: Seats, posed: np.ndarray) -> dict[str, np.ndarray]:
     """Where the controls [T,4,4] have to be for mapped bones posed [T,N,4,4], both in armature space."""
     bones, tracks = mapping.bones, {}
 
@@ -121,7 +148,7 @@ def control_tracks(armature: bpy.types.Object, mapping: Mapping, limbs: Sequence
     return tracks
 
 
-def control_bases(armature: bpy.types.Object, seats: Seats, tracks: dict[str, np.ndarray], posed: np.ndarray) -> dict[str, np.ndarray]:
+def _control_bases(armature: bpy.types.Object, seats: Seats, tracks: dict[str, np.ndarray], posed: np.ndarray) -> dict[str, np.ndarray]:
     """Channels [T,4,4] of the controls that have a carrier, for their tracks and mapped bones posed [T,N,4,4]."""
     bases = {}
     for name, carrier in seats.carriers.items():
@@ -131,18 +158,25 @@ def control_bases(armature: bpy.types.Object, seats: Seats, tracks: dict[str, np
     return bases
 
 
-def led_bases(armature: bpy.types.Object, limbs: Sequence[IkLimb], switches: Sequence[Switch], tracks: dict[str, np.ndarray],
-              bases: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Channels [T,4,4] of the controls that the rig leads. What it makes of the others' `bases` is measured by posing it so in every frame."""
+def _led_bases(trial: Trial, limbs: Sequence[IkLimb], switches: Sequence[Switch], seats: Seats, tracks: dict[str, np.ndarray],
+              posed: np.ndarray, bases: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Channels [T,4,4] of the controls that the rig leads, while mapped bones are posed [T,N,4,4] and all others have `bases`."""
     led = [name for limb in limbs for name in limb.led if name in tracks]
     if not led:
         return {}
-    frames = len(tracks[led[0]])
-    names = [*led, *bases]
-    with undisturbed(armature, names, switches):
-        above = np.stack([pose(armature, names, np.stack([*np.tile(np.eye(4), (len(led), 1, 1)), *(np.broadcast_to(basis, (frames, 4, 4))[frame]
-                                                                                                   for basis in bases.values())]))[:len(led)]
-                          for frame in range(frames)])
+    names, numbers, frames = [*led, *bases], numbers_of(trial.armature, led), len(posed)
+
+    def above_at(frame: int) -> np.ndarray:
+        return trial.pose(names, np.stack([*np.tile(np.eye(4), (len(led), 1, 1)), *(basis[min(frame, len(basis) - 1)] for basis in bases.values())]))[numbers]
+
+    known = {name: posed[:, number] for number, name in enumerate(seats.names[:posed.shape[1]])} | tracks
+    known = {name: track for name, track in known.items() if name in bases}
+    trial.unpose(names, switches)
+    some = np.unique(np.linspace(0, frames - 1, CHECKED).astype(int))
+    checked = np.stack([above_at(frame) for frame in some])
+    above = lead(trial.armature, led, known, seats.probes)
+    if above is None or np.abs((above[some] - checked)[..., :3, :3]).max() > SAME_LEAD:  # the rig is more than that: it has to be posed itself
+        above = np.stack([above_at(frame) for frame in range(frames)])
     result = {}
     for number, name in enumerate(led):
         result[name] = np.tile(np.eye(4), (frames, 1, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import bpy
 import numpy as np
@@ -89,21 +90,18 @@ def _error(group: list[Channel], thinning: Thinning, unit: float):
 def write_keys(curve: bpy.types.FCurve, keys: Keys, start: float, span: tuple[float, float]) -> None:
     """Writes keys to a curve, the first frame of the motion at `start`. What the curve had from span[0] to span[1] goes; the keys beside that
     keep their handles, so that the curve before and after stays as it was."""
-    points = curve.keyframe_points
+    points, new = curve.keyframe_points, _attributes(keys, start)
+    if not len(points):
+        _write(curve, new)
+        return
     old = {name: _read(points, name) for name in ATTRIBUTES}
     outside = (old["co"][:, 0] < span[0] - 0.5) | (old["co"][:, 0] > span[1] + 0.5)
     beside = [*np.flatnonzero(old["co"][:, 0] < span[0] - 0.5)[-1:], *np.flatnonzero(old["co"][:, 0] > span[1] + 0.5)[:1]]
     for side in ("handle_left_type", "handle_right_type"):
         automatic = [_enum(side, "AUTO"), _enum(side, "AUTO_CLAMPED")]
         old[side][beside] = np.where(np.isin(old[side][beside], automatic), _enum(side, "ALIGNED"), old[side][beside])
-    new = _attributes(keys, start)
     order = np.argsort(np.concatenate([old["co"][outside, 0], new["co"][:, 0]]), kind="stable")
-    points.clear()
-    points.add(len(order))
-    for name in ATTRIBUTES:
-        values = np.concatenate([old[name][outside], new[name]])[order]
-        points.foreach_set(name, values.ravel())
-    curve.update()
+    _write(curve, {name: np.concatenate([old[name][outside], new[name]])[order] for name in ATTRIBUTES})
 
 
 def forget(curve: bpy.types.FCurve) -> bool:
@@ -113,12 +111,18 @@ def forget(curve: bpy.types.FCurve) -> bool:
     kept = old["type"][:, 0] != _enum("type", OURS)
     if kept.all():
         return True
-    points.clear()
-    points.add(int(kept.sum()))
-    for name in ATTRIBUTES:
-        points.foreach_set(name, old[name][kept].ravel())
-    curve.update()
+    _write(curve, {name: values[kept] for name, values in old.items()})
     return bool(kept.any())
+
+
+def _write(curve: bpy.types.FCurve, attributes: dict[str, np.ndarray]) -> None:
+    """Gives a curve these keys, in the order of their frames, and no others."""
+    points = curve.keyframe_points
+    points.clear()
+    points.add(len(attributes["co"]))
+    for name, values in attributes.items():
+        points.foreach_set(name, values.ravel())
+    curve.update()
 
 
 def _attributes(keys: Keys, start: float) -> dict[str, np.ndarray]:
@@ -147,9 +151,11 @@ def _read(points: bpy.types.FCurveKeyframePoints, name: str) -> np.ndarray:
     return values.reshape(-1, ATTRIBUTES[name])
 
 
+@cache
 def _kind(name: str) -> type:
     return np.int32 if bpy.types.Keyframe.bl_rna.properties[name].type == "ENUM" else np.float32
 
 
+@cache
 def _enum(property: str, item: str) -> int:
     return bpy.types.Keyframe.bl_rna.properties[property].enum_items[item].value

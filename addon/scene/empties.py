@@ -5,7 +5,9 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from .keying import key_channels, resample, resample_rotations, rotation_channels, scene_fps
+from .keying import key_channels
+from .resampling import resample, resample_rotations, scene_fps
+from .rotations import rotation_channels
 
 RADII = {"ball": 0.12}
 """Metres, by the object's name in the motion."""

@@ -7,7 +7,7 @@ import numpy as np
 from mathutils import Euler, Quaternion
 
 from ...rigs import Mapping
-from .probing import LIMITS
+from .posing import LIMITS
 
 AXES = "XYZ"
 

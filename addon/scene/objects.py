@@ -10,10 +10,11 @@ from mathutils import Matrix
 
 from ...backend.errors import KineliftError
 from ...rigs import Mapping
-from .armatures import placement, quaternions
+from .armatures import placement
 from .curves import Channel
 from .empties import COMPANION_OF, GROUP
-from .keying import Keyed, Manner, continuous, key_channels, matrices, rotation_channels
+from .keying import Keyed, Manner, key_channels
+from .rotations import continuous, matrices, quaternions, rotation_channels
 
 CONSTRAINT = "Kinelift "
 """What the names of our constraints begin with."""

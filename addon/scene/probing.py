@@ -7,19 +7,16 @@ the scene again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import bpy
 import numpy as np
-from mathutils import Matrix
 
 from ...backend.errors import KineliftError
 from ...rigs.presets import Switch
-from . import compat
-from .home import go_home, homes
-from .paths import set_value_at, value_at
+from .posing import LIMITS, Trial, bases_of, numbers_of
+from .rotations import orthonormal
 
 PROBES = 4
 LARGEST_TURN = 0.4
@@ -30,11 +27,6 @@ SAME_TURN = 2e-3
 
 SAME_PLACE = 1e-4
 """The same for places, in sizes of the rig."""
-
-LIMITS = ("LIMIT_LOCATION", "LIMIT_ROTATION", "LIMIT_SCALE")
-"""Constraints that let a bone follow its channels, but not everywhere; while probing they are muted."""
-
-CHANNELS = ("location", "rotation_quaternion", "rotation_axis_angle", "rotation_euler", "scale")
 
 
 class UnfollowingError(KineliftError):
@@ -69,19 +61,18 @@ class Carriers:
     axes: dict[int, np.ndarray]
 
 
-def find_carriers(armature: bpy.types.Object, names: Sequence[str], root: str, switches: Sequence[Switch] = (),
+def find_carriers(trial: Trial, names: Sequence[str], root: str, switches: Sequence[Switch] = (),
                   spare: Collection[str] = (), above: Mapping[str, str] | None = None) -> Carriers:
-    """Probes the bones `names` of an armature object; `root` is the one that has a location.
+    """Probes the bones `names` of an armature; `root` is the one that has a location.
 
     The bones come back sorted: the root first and carriers before what they carry. Bones in `spare` that don't follow
-    their channels are left out; above: bone of a limb -> the one before it there. Nothing of the pose, the properties or
-    the Action is changed afterwards. Raises KineliftError when another bone doesn't follow its channels.
+    their channels are left out; above: bone of a limb -> the one before it there. Raises KineliftError when another
+    bone doesn't follow its channels.
     """
-    _refuse_unready(armature)
     names = [root, *(name for name in names if name != root)]
     while True:
         try:
-            return _probe(armature, names, switches, above or {})
+            return _probe(trial, names, switches, above or {})
         except UnfollowingError as error:
             if error.bone not in spare:
                 raise
@@ -105,25 +96,28 @@ def causes_on(armature: bpy.types.Object, name: str) -> list[str]:
     return causes
 
 
-def _probe(armature: bpy.types.Object, names: Sequence[str], switches: Sequence[Switch], above: Mapping[str, str]) -> Carriers:
-    root = names[0]
-    with undisturbed(armature, names, switches):
-        rest = _pose(armature, names, np.zeros((len(names), 3)), {})
-        size = max(float(np.ptp(rest[:, :3, 3], axis=0).max()), 1e-6)
-        random = np.random.default_rng(0)
-        turned = [random.uniform(-LARGEST_TURN, LARGEST_TURN, (len(names), 3)) for _ in range(PROBES)]
-        posed = np.stack([rest, *(_pose(armature, names, turn, {0: 0.1 * size * random.standard_normal(3)}) for turn in turned)])
-        free = [number for number, name in enumerate(names) if number and above.get(name) in names
-                and np.ptp(posed[:, number, :3, 3], axis=0).max() < SAME_PLACE * size]
-        moved = np.stack([_pose(armature, names, np.zeros((len(names), 3)), dict.fromkeys((0, *free), step)) for step in 0.1 * size * np.eye(3)])
-        axes = {number: (moved[:, number, :3, 3] - rest[number, :3, 3]).T / (0.1 * size) for number in (0, *free)}
+def _probe(trial: Trial, names: Sequence[str], switches: Sequence[Switch], above: Mapping[str, str]) -> Carriers:
+    armature, root = trial.armature, names[0]
+    random = np.random.default_rng(0)
+    turned = np.stack([np.zeros((len(names), 3)), *(random.uniform(-LARGEST_TURN, LARGEST_TURN, (len(names), 3)) for _ in range(PROBES))])
+    trial.unpose(names, switches)
+    rest = _pose(trial, names, turned[0], {})
+    size = max(float(np.ptp(rest[:, :3, 3], axis=0).max()), 1e-6)
+    steps = 0.1 * size * random.standard_normal((PROBES, 3))
+    posed = np.stack([rest, *(_pose(trial, names, turn, {0: step}) for turn, step in zip(turned[1:], steps, strict=True))])
+    free = [number for number, name in enumerate(names) if number and above.get(name) in names
+            and np.ptp(posed[:, number, :3, 3], axis=0).max() < SAME_PLACE * size]
+    moved = posed[1:, 0, :3, 3] - rest[0, :3, 3]
+    axes = {0: np.linalg.lstsq(steps, moved, rcond=None)[0].T}
+    if free or np.abs(steps @ axes[0].T - moved).max() > SAME_PLACE * size:  # more than one bone moves, or the root not by its location alone
+        alone = np.stack([_pose(trial, names, turned[0], dict.fromkeys((0, *free), step)) for step in 0.1 * size * np.eye(3)])
+        axes = {number: (alone[:, number, :3, 3] - rest[number, :3, 3]).T / (0.1 * size) for number in (0, *free)}
     axes = {number: own for number, own in axes.items() if number == 0 or abs(np.linalg.det(own)) > 1e-3}
     if abs(np.linalg.det(axes[0])) < 1e-3:
         raise KineliftError(f"bone {root!r} can't be moved", "Disconnect it from its parent, or map the pelvis to another bone",
                             armature.name, "bad-armature")
-    turns = _orthonormal(posed[:, :, :3, :3])
-    basis = np.stack([np.broadcast_to(np.eye(3), turns[0].shape), *(_turns(turn) for turn in turned)])
-    unposed = turns @ np.swapaxes(basis, -1, -2)
+    turns = orthonormal(posed[:, :, :3, :3])
+    unposed = turns @ np.swapaxes(bases_of(turned)[..., :3, :3], -1, -2)
     turn_carriers, offsets = _turn_carriers(armature, names, turns, unposed)
     stand_ins = {number: names.index(above[names[number]]) for number in axes if number}
     place_carriers = _place_carriers(armature, names, posed, turn_carriers, size, stand_ins)
@@ -131,126 +125,12 @@ def _probe(armature: bpy.types.Object, names: Sequence[str], switches: Sequence[
                                      offsets, axes))
 
 
-@contextmanager
-def undisturbed(armature: bpy.types.Object, names: Sequence[str], switches: Sequence[Switch]) -> Iterator[None]:
-    """Inside, Actions don't play, the bones `names` are unposed and without limits and the switches set; afterwards all is
-    as before."""
-    view_layer = bpy.context.view_layer
-    channels = {bone: [tuple(getattr(bone, channel)) for channel in CHANNELS] for bone in armature.pose.bones}
-    properties = [(path, value_at(armature, path)) for path in (path_of(armature, switch) for switch in present(armature, switches))]
-    position = armature.data.pose_position
-    limits = [constraint for name in names for constraint in armature.pose.bones[name].constraints
-              if constraint.type in LIMITS and not constraint.mute]
-    bones_home = {path: location for path, location in homes(armature).items() if path != "location"}
-    try:
-        with compat.without_animation(armature):
-            go_home(armature, bones_home)
-            armature.data.pose_position = "POSE"
-            for constraint in limits:
-                constraint.mute = True
-            for name in names:
-                bone = armature.pose.bones[name]
-                bone.location, bone.scale = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-            set_switches(armature, switches)
-            yield
-    finally:
-        # The Action that comes back writes its values when the scene is evaluated: let it, before what was not keyed
-        # is put back.
-        view_layer.update()
-        for bone, values in channels.items():
-            for channel, value in zip(CHANNELS, values, strict=True):
-                setattr(bone, channel, value)
-        for constraint in limits:
-            constraint.mute = False
-        for path, value in properties:
-            set_value_at(armature, path, value)
-        armature.data.pose_position = position
-        armature.update_tag()
-        view_layer.update()
-
-
-def present(armature: bpy.types.Object, switches: Sequence[Switch]) -> list[Switch]:
-    """The switches this armature has; a rig generated without a feature lacks its property."""
-    bones = armature.pose.bones
-    return [switch for switch in switches if switch.bone in bones and (switch.property in bones[switch.bone] or _is_of_blender(switch))]
-
-
-def path_of(armature: bpy.types.Object, switch: Switch) -> str:
-    """The data path of a switch, from the armature object."""
-    bone = armature.pose.bones[switch.bone]
-    if _is_of_blender(switch):
-        return bone.path_from_id(switch.property)
-    return f'{bone.path_from_id()}["{bpy.utils.escape_identifier(switch.property)}"]'
-
-
-def set_switches(armature: bpy.types.Object, switches: Sequence[Switch]) -> None:
-    """Gives the properties their values and keeps their types."""
-    for switch in present(armature, switches):
-        set_value_at(armature, path_of(armature, switch), switch.value)
-    armature.update_tag()
-
-
-def _is_of_blender(switch: Switch) -> bool:
-    """Whether it is a property that Blender gives all bones of a pose, such as ik_stretch."""
-    return switch.property in bpy.types.PoseBone.bl_rna.properties
-
-
-def _refuse_unready(armature: bpy.types.Object) -> None:
-    compat.refuse_linked(armature)
-    if armature.mode == "EDIT":
-        raise KineliftError("the armature is in Edit Mode", "Leave Edit Mode (Tab)", armature.name, "edit-mode")
-    if armature.name not in bpy.context.view_layer.objects or armature.hide_viewport:
-        raise KineliftError("the armature is hidden from this view layer, so Blender does not evaluate it",
-                            "Show the armature and its collection", armature.name, "hidden-armature")
-
-
-def _pose(armature: bpy.types.Object, names: Sequence[str], turns: np.ndarray, locations: Mapping[int, np.ndarray]) -> np.ndarray:
+def _pose(trial: Trial, names: Sequence[str], turns: np.ndarray, locations: Mapping[int, np.ndarray]) -> np.ndarray:
     """Turns the bones by rotation vectors [N,3] in their own axes, moves some by number; matrices [N,4,4], armature space."""
     bases = bases_of(turns)
     for number, location in locations.items():
         bases[number, :3, 3] = location
-    return pose(armature, names, bases)
-
-
-def bases_of(turns: np.ndarray) -> np.ndarray:
-    """Rotation vectors [N,3] as channels of bones [N,4,4]."""
-    bases = np.tile(np.eye(4), (len(turns), 1, 1))
-    bases[:, :3, :3] = _turns(turns)
-    return bases
-
-
-def pose(armature: bpy.types.Object, names: Sequence[str], bases: np.ndarray) -> np.ndarray:
-    """Gives bones their channels [N,4,4] and returns where they are then, [N,4,4] in armature space."""
-    for name, basis in zip(names, bases, strict=True):
-        armature.pose.bones[name].matrix_basis = Matrix(basis.tolist())
-    return _matrices(armature, names)
-
-
-def _matrices(armature: bpy.types.Object, names: Collection[str]) -> np.ndarray:
-    armature.update_tag()
-    bpy.context.view_layer.update()
-    bones = armature.evaluated_get(bpy.context.evaluated_depsgraph_get()).pose.bones
-    return np.array([bones[name].matrix for name in names], float)
-
-
-def head_places(armature: bpy.types.Object, names: Collection[str]) -> np.ndarray:
-    """Heads [N,3] of bones as they are now, in armature space."""
-    return _matrices(armature, names)[:, :3, 3]
-
-
-def _turns(vectors: np.ndarray) -> np.ndarray:
-    """Rotation vectors [N,3] -> matrices [N,3,3] (Rodrigues)."""
-    angles = np.maximum(np.linalg.norm(vectors, axis=-1), 1e-12)[:, None, None]
-    x, y, z = (vectors / angles[..., 0]).T
-    zero = np.zeros_like(x)
-    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(-1, 3, 3)
-    return np.eye(3) + np.sin(angles) * cross + (1 - np.cos(angles)) * cross @ cross
-
-
-def _orthonormal(matrices: np.ndarray) -> np.ndarray:
-    """The rotations in matrices [...,3,3] that may hold scale."""
-    left, _, right = np.linalg.svd(matrices)
-    return left @ right
+    return trial.pose(names, bases)[numbers_of(trial.armature, names)]
 
 
 def _turn_carriers(armature: bpy.types.Object, names: Sequence[str], turns: np.ndarray,

@@ -13,7 +13,8 @@ from ...rigs.presets import Switch
 from .curves import Channel, sampled
 from .home import home_of, homes
 from .layers import NLA, actions_of, played_paths, put
-from .probing import SAME_PLACE, head_places, undisturbed
+from .posing import numbers_of, undisturbed
+from .probing import SAME_PLACE
 
 HIPS, ROOT_BONE, OBJECT, IN_PLACE = MODES = ("hips", "root_bone", "object", "in_place")
 
@@ -103,14 +104,16 @@ def _bone_mover(armature: bpy.types.Object, names: Collection[str], root: str, s
 
 def _carried(armature: bpy.types.Object, names: Collection[str], name: str, switches: Sequence[Switch]) -> np.ndarray | None:
     """[3,3] how all the mapped bones move, in the armature, when the components of a bone's location become 1; None where not all do."""
-    with undisturbed(armature, list(names), switches):
+    numbers = numbers_of(armature, names)
+    with undisturbed(armature) as trial:
+        trial.unpose(list(names), switches)
         bone = armature.pose.bones[name]
         size = max(max(bone.length for bone in armature.data.bones), 1e-6)
-        home, rest = np.array(bone.location), head_places(armature, names)
+        home, rest = np.array(bone.location), trial.places()[numbers, :3, 3]
         columns = []
         for step in size * np.eye(3):
             bone.location = home + step
-            moved = head_places(armature, names) - rest
+            moved = trial.places()[numbers, :3, 3] - rest
             if np.ptp(moved, axis=0).max() > SAME_PLACE * size:
                 return None
             columns.append(moved[0] / size)

@@ -10,7 +10,9 @@ from mathutils import Vector
 
 from ...backend.motion.motion3d import Motion3D
 from ...rigs import drawn_from, load_skeleton, skeleton_names
-from .keying import continuous, key_channels, matrices, resample, scene_fps
+from .keying import key_channels
+from .resampling import resample, scene_fps
+from .rotations import continuous, matrices
 from .selection import object_mode
 
 TIP = " tip"

@@ -11,9 +11,9 @@ from ...backend.errors import KineliftError
 from ...backend.motion.motion3d import Motion3D
 from .cameras import rescale
 from .empties import key_object, radius_of, rigid_part
-from .keying import scene_fps
 from .layers import MADE_TAG
 from .removal import remove_object
+from .resampling import scene_fps
 from .stick import make_stick
 
 
@@ -70,10 +70,14 @@ def delay_of(motion: Motion3D, scene: bpy.types.Scene) -> int:
     return round(motion.provenance.get("first_frame", 0) / motion.fps * scene_fps(scene))
 
 
-def start_of(scene: bpy.types.Scene, name: str) -> int:
-    """The frame of the scene at which the take of that name begins; the scene's first where there is none."""
-    take = scene.kinelift_takes.get(name)
+def start_of(scene: bpy.types.Scene, take: KineliftTake | None) -> int:
+    """The frame of the scene at which a take begins; the scene's first where there is none."""
     return scene.frame_start + (take.delay if take is not None else 0)
+
+
+def find_take(scene: bpy.types.Scene, name: str) -> KineliftTake | None:
+    """The take of that name; None where there is none, or no more."""
+    return scene.kinelift_takes.get(name)
 
 
 def get_take(scene: bpy.types.Scene, index: int) -> KineliftTake:
@@ -95,15 +99,14 @@ def choose_take(scene: bpy.types.Scene, index: int) -> KineliftTake:
 def show_take(scene: bpy.types.Scene, shown: KineliftTake | None) -> None:
     """Shows one take's own armature and hides those of the others; none at all for None."""
     if shown is not None:
-        film(scene, shown.name, 1.0)
+        film(shown, 1.0)
     for take in scene.kinelift_takes:
         if take.collection is not None:
-            take.collection.hide_viewport = take.collection.hide_render = shown is None or take.name != shown.name
+            take.collection.hide_viewport = take.collection.hide_render = take != shown
 
 
-def film(scene: bpy.types.Scene, name: str, scale: float) -> None:
-    """Lets the camera of the take of that name, where it has one, film its motion at another size: that of an armature it was put on."""
-    take = scene.kinelift_takes.get(name)
+def film(take: KineliftTake | None, scale: float) -> None:
+    """Lets the camera of a take, where it has one, film its motion at another size: that of an armature it was put on."""
     if take is not None and take.camera is not None:
         rescale(take.camera, scale)
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from backend.errors import KineliftError
+from backend.evaluation.clicks import section_in, with_section
 from backend.evaluation.output import add_output_arguments, write_output
 from backend.evaluation.retargeting import flips, jerk, joint_error, penetration, wrong_way_frames
 from backend.evaluation.tables import markdown_table
@@ -180,7 +181,8 @@ def table(measurements: list[Measurement]) -> str:
 
 def page(measurements: list[Measurement], arguments) -> str:
     motions = "Test clips, which no model was trained on" if arguments.data else "New motions of the shipped packs"
-    return f"""# How good a motion sits on a rig
+    clicks = section_in(arguments.write.read_text(encoding="utf-8")) if arguments.write.exists() else ""
+    own = f"""# How good a motion sits on a rig
 
 {motions}, on real armatures. Joint error: from where the joints should be on the rig's own proportions;
 end effectors: hands and feet (an animal's four feet) from where the clip, scaled by leg length, has them; both in per cent of the rig's height.
@@ -199,6 +201,7 @@ Times are of the processor, and those of the shortest clips mostly what every fi
 
 {table(measurements)}
 """
+    return with_section(own, clicks) if clicks else own
 
 
 def add_arguments(parser) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 from backend import __version__
 from backend.errors import KineliftError
 from backend.motion.bvh import read_bvh
-from backend.motion.mas_results import DATASETS, read_results
+from backend.motion.mas_results import read_results
 from backend.motion.motion3d import Motion3D
 from backend.motion.recognition import TO_Z_UP, guess_scale, guess_up, recognise
+from backend.packs.mas_datasets import DATASETS
 from rigs import load_skeleton
 
 FARTHEST = 1e5

@@ -9,7 +9,7 @@ from typing import NoReturn
 import numpy as np
 
 from backend.errors import KineliftError
-from backend.packs.import_mas import DATASETS
+from backend.packs.mas_datasets import DATASETS
 from backend.plain_pickle import BrokenPickle, NeedsCode, plain_pickle
 
 REMEDY = "Use the results.npy that sample.mas wrote"

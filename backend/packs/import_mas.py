@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,35 +17,11 @@ import torch
 from backend.diffusion.denoiser import Denoiser, DenoiserSettings, sinusoids
 from backend.errors import KineliftError
 from backend.evaluation.feature_vae import EvaluatorSettings, FeatureVae, save_evaluator
+from backend.packs.mas_datasets import DATASETS, Dataset
 from backend.packs.model import save_pack
 from rigs import Skeleton, load_skeleton
 
 DISTANCE, ELEVATION = 7.0, math.pi / 16
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """What the program's code says about one of its data sets: keypoints in the network's order; scale: 3D units of one 2D unit;
-    seconds: the longest clips it learned from, or the program's usual duration where it doesn't say."""
-
-    title: str
-    skeleton: str
-    keypoints: tuple[str, ...]
-    fps: int
-    scale: float
-    centring: str
-    seconds: float
-
-
-DATASETS = {
-    "nba": Dataset("Basketball (MAS)", "nba16", tuple(load_skeleton("nba16").keypoints), 30, 0.75, "root", 6.0),
-    "horse": Dataset("Horse (MAS)", "ap10k", (
-        "LeftEye", "RightEye", "Nose", "Neck", "Tail", "LeftShoulder", "LeftElbow", "LeftFrontHoof", "RightShoulder", "RightElbow",
-        "RightFrontHoof", "LeftHip", "LeftKnee", "LeftBackHoof", "RightHip", "RightKnee", "RightBackHoof"), 30, 0.5, "mean", 20.0),
-    "gymnastics": Dataset("Gymnastics with ball (MAS)", "coco17-ball", (
-        "Nose", "LeftEye", "RightEye", "LeftEar", "RightEar", "LeftShoulder", "RightShoulder", "LeftElbow", "RightElbow", "LeftWrist",
-        "RightWrist", "LeftHip", "RightHip", "LeftKnee", "RightKnee", "LeftAnkle", "RightAnkle", "Ball"), 20, 0.66, "mean", 12.0),
-}
 
 REQUIRED = {"arch": "trans_enc", "cond": "no_cond", "model_mean_type": "x_start", "activation": "gelu", "emb_trans_dec": False}
 """Settings that the released models have and that our network implements."""

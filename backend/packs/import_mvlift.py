@@ -19,7 +19,8 @@ from backend.errors import KineliftError
 from backend.mvlift.model import LINE, MULTIVIEW
 from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
 from backend.mvlift.windows import BOX_DISTANCE, BOX_FOCAL, BOX_IMAGE
-from backend.packs.import_mas import DATASETS, bad, rename
+from backend.packs.import_mas import bad, rename
+from backend.packs.mas_datasets import DATASETS
 from backend.packs.model import save_pack
 from rigs import load_skeleton
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 PROTOCOL_VERSION = 1
 
 INITIALIZE = "initialize"
+DEVICE = "device"
 GENERATE = "generate"
 POSES = "poses"
 LIFT = "lift"
@@ -173,6 +174,13 @@ class InitializeParams(Params):
     METHOD = INITIALIZE
     protocol: int
     client: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceParams(Params):
+    """Asks for the device that "auto" stands for, which takes loading torch."""
+
+    METHOD = DEVICE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -207,7 +207,7 @@ def _initialize(raw: dict[str, Any], report: Report) -> dict[str, Any]:
         raise KineliftError(f"The add-on speaks protocol {params.protocol}, the backend {protocol.PROTOCOL_VERSION}",
                             "Restart Blender, so that both come from the same installation", code="version-mismatch")
     return {"protocol": protocol.PROTOCOL_VERSION, "version": backend.__version__, "python": platform.python_version(),
-            "torch": _torch_version(), "device": _device()}
+            "torch": _torch_version()}
 
 
 def _torch_version() -> str:
@@ -219,13 +219,13 @@ def _torch_version() -> str:
                             place=sys.executable, code="missing-package") from None
 
 
-def _device() -> str:
-    """The device that "auto" stands for."""
-    import torch
+def _device(raw: dict[str, Any], report: Report) -> dict[str, Any]:
+    protocol.DeviceParams.read(raw)
+    import torch  # here alone: a fit or a pose file does without, and it loads for seconds
 
     if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+        return {"device": "cuda"}
+    return {"device": "mps" if torch.backends.mps.is_available() else "cpu"}
 
 
 def _generate(raw: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -282,5 +282,5 @@ def _job_dir(path: str) -> Path:
     return folder
 
 
-HANDLERS: dict[str, Handler] = {protocol.INITIALIZE: _initialize, protocol.GENERATE: _generate, protocol.POSES: _poses,
+HANDLERS: dict[str, Handler] = {protocol.INITIALIZE: _initialize, protocol.DEVICE: _device, protocol.GENERATE: _generate, protocol.POSES: _poses,
                                 protocol.LIFT: _lift, protocol.FIT: _fit, protocol.IMPORT: _import}

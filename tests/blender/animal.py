@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 
 from kinelift.addon.scene.armatures import describe, write_armature_file
+from kinelift.addon.scene.fit_files import read_fit
 from kinelift.addon.scene.keying import apply_fit
 from kinelift.rigs import load_preset
 
@@ -62,7 +63,7 @@ def plays(armature, preset):
     path = write_armature_file(folder / f"{preset}.npz", description)
     fit_path = folder / f"{preset}-fit.npz"
     subprocess.run([str(python), "-m", "backend", "fit", str(motion), str(path), "--to", str(fit_path)], cwd=CHECKOUT, check=True)
-    apply_fit(armature, fit_path, "Walk")
+    apply_fit(armature, read_fit(fit_path), "Walk")
     with np.load(fit_path) as data:
         fit = {key: data[key] for key in data.files}
     roles = {role: name for name, role in zip(description.bone_names, description.roles, strict=False)}

@@ -7,6 +7,7 @@ Arguments: the backend's Python, a motion file at 30 fps, a folder to write to.
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import addon_utils
@@ -20,10 +21,12 @@ if "kinelift" not in sys.modules:  # a whole Blender; the wheels' runner has don
 
     add_checkout()
 
-from kinelift.addon.retarget.keys import CONTROLS, clear_keys
-from kinelift.addon.scene import compat, layers
+from kinelift.addon.retarget.keys import CONTROLS
+from kinelift.addon.scene import compat, layers, posing
 from kinelift.addon.scene.armatures import describe, write_armature_file
+from kinelift.addon.scene.clearing import clear_keys
 from kinelift.addon.scene.curves import Thinning
+from kinelift.addon.scene.fit_files import read_fit
 from kinelift.addon.scene.keying import Manner, apply_fit
 from kinelift.addon.scene.root_motion import HIPS, OBJECT
 
@@ -61,7 +64,7 @@ def fit_of(animal):
 
 
 def key(rig, animal, controls, root_motion=HIPS, start=1, **manner):
-    apply_fit(rig, fit_of(animal), "Walk", frame_start=start, manner=Manner(CONTROLS[controls], **manner), root_motion=root_motion)
+    apply_fit(rig, read_fit(fit_of(animal)), "Walk", frame_start=start, manner=Manner(CONTROLS[controls], **manner), root_motion=root_motion)
 
 
 def evaluated(rig):
@@ -124,6 +127,52 @@ def is_edited(rig, height, feet, heels, poles, hocks, fetlocks, stifles):
         assert np.linalg.norm(place(rig, fetlock, "tail") - before[1]) < CLOSE, pole
 
 
+@contextmanager
+def counted():
+    """Gives a list that grows by an entry whenever the rig is posed to see what follows."""
+    poses, own = [], posing.Trial.pose
+
+    def pose(trial, names, bases):
+        poses.append(names)
+        return own(trial, names, bases)
+
+    posing.Trial.pose = pose
+    try:
+        yield poses
+    finally:
+        posing.Trial.pose = own
+
+
+def is_led_otherwise(rig, animal, wanted, heel):
+    """What leads a heel alone is asked where it brings that; where something else has a part in it, the rig is, in every frame."""
+    helper = rig.pose.bones[heel].parent
+    with counted() as poses:
+        key(rig, animal, "IK_FEET")
+    assert len(poses) < 20, len(poses)
+    anchor = bpy.data.objects.new("Anchor", None)
+    bpy.context.scene.collection.objects.link(anchor)
+    anchor.rotation_euler = (1.0, 0.5, 0.2)
+    beside = helper.constraints.new("COPY_ROTATION")
+    beside.target, beside.influence = anchor, 0.2
+    with counted() as poses:
+        key(rig, animal, "IK_FEET")
+    assert len(poses) > 30 and farthest(deformed(rig, animal), wanted) < CLOSE, len(poses)
+    helper.constraints.remove(beside)
+
+    helper.rotation_mode = "XYZ"
+    driver = helper.driver_add("rotation_euler", 0).driver
+    driver.type = "SUM"
+    place = driver.variables.new()
+    place.type = "TRANSFORMS"
+    place.targets[0].id, place.targets[0].bone_target, place.targets[0].transform_type = rig, "torso", "LOC_Y"
+    with counted() as poses:
+        key(rig, animal, "IK_FEET")
+    assert len(poses) > 30 and farthest(deformed(rig, animal), wanted) < CLOSE, len(poses)
+    helper.driver_remove("rotation_euler", 0)
+    helper.rotation_euler = (0.0, 0.0, 0.0)
+    assert len(bpy.data.scenes) == 1 and not any(item.name.startswith("Kinelift") for item in (*bpy.data.objects, *bpy.data.armatures))
+
+
 def plays(animal, height, feet, heels, pasterns, **edited):
     rig = made_rig(animal)
     before = {name: rig.pose.bones[name]["IK_FK"] for name in ("thigh_parent.L", "upper_arm_parent.R")}
@@ -138,6 +187,7 @@ def plays(animal, height, feet, heels, pasterns, **edited):
     assert {*feet, *heels, *pasterns, "thigh_ik_target.L", "upper_arm_ik_target.R"} <= names and not names & limbs
     assert all(rig.pose.bones[name]["IK_FK"] == 0 and rig.pose.bones[name]["pole_vector"] for name in before)
     is_edited(rig, height, feet, heels, ["thigh_ik_target.L", "upper_arm_ik_target.L"], **edited)
+    is_led_otherwise(rig, animal, wanted, heels[1])
 
     key(rig, animal, "IK", layer=layers.BAKE, start=200)
     assert farthest(deformed(rig, animal, 200), wanted) < CLOSE

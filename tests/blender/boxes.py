@@ -28,7 +28,8 @@ from kinelift.addon.retarget.keys import keying
 from kinelift.addon.scene import compat, takes
 from kinelift.addon.scene.armatures import describe, write_armature_file
 from kinelift.addon.scene.curves import Thinning
-from kinelift.addon.scene.keying import matrices, resample, resample_rotations
+from kinelift.addon.scene.resampling import resample, resample_rotations
+from kinelift.addon.scene.rotations import matrices
 from kinelift.backend.motion.motion3d import Motion3D
 from tests.blender.coming_back import bring_back
 

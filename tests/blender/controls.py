@@ -21,9 +21,10 @@ if "kinelift" not in sys.modules:  # a whole Blender; the wheels' runner has don
     add_checkout()
 
 from kinelift.addon.retarget import steps
-from kinelift.addon.retarget.keys import clear_keys, keying
+from kinelift.addon.retarget.keys import keying
 from kinelift.addon.scene import compat, layers, takes
 from kinelift.addon.scene.armatures import describe, write_armature_file
+from kinelift.addon.scene.clearing import clear_keys
 from kinelift.addon.scene.curves import Thinning
 from kinelift.addon.scene.root_motion import HIPS, IN_PLACE, OBJECT, ROOT_BONE
 

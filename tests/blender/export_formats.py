@@ -19,7 +19,7 @@ if "kinelift" not in sys.modules:  # a whole Blender; the wheels' runner has don
 
     add_checkout()
 
-from kinelift.addon.export.baking import carriers, wanted_bones
+from kinelift.addon.export.bones import carriers, wanted_bones
 from kinelift.addon.export.checks import check
 from kinelift.addon.export.formats import FORMATS, export, is_there
 from kinelift.addon.export.subjects import armature_subject, take_subject

@@ -13,6 +13,7 @@ import numpy as np
 
 from kinelift.addon.scene import compat
 from kinelift.addon.scene.armatures import describe, write_armature_file
+from kinelift.addon.scene.fit_files import read_fit
 from kinelift.addon.scene.keying import Manner, apply_fit
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -83,7 +84,7 @@ carried = dict(carried_parts())
 assert len([name for name in carried if name.endswith("L") and carried[name] == "DEF-hand.L"]) == 19
 assert len([name for name in carried if carried[name] == "DEF-spine.006"]) > 50
 
-apply_fit(rig, fit_file, "Walk")
+apply_fit(rig, read_fit(fit_file), "Walk")
 assert untouched(description) == state
 keyed = {curve.data_path.split('"')[1] for curve in compat.curves_of(rig)}
 assert keyed == {*description.bone_names, *(switch.bone for switch in description.mapping.switches)}, keyed
@@ -115,6 +116,6 @@ furthest, now = check()
 moved = np.linalg.norm(now["DEF-hand.L"][:3, 3] - before["DEF-hand.L"][:3, 3])
 assert furthest < 1e-4 * np.ptp(description.heads[:, 2])
 assert moved > 0.3
-apply_fit(rig, fit_file, "Walk", manner=Manner(ik=frozenset({"leg", "arm"})))
+apply_fit(rig, read_fit(fit_file), "Walk", manner=Manner(ik=frozenset({"leg", "arm"})))
 assert check()[0] < 1e-3
 print("the full human walks")

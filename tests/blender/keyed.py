@@ -3,8 +3,7 @@
 import bpy
 import numpy as np
 
-from kinelift.addon.scene import keying
-from kinelift.addon.scene.keying import matrices
+from kinelift.addon.scene.rotations import matrices, quaternions
 from kinelift.backend.errors import KineliftError
 
 FRAMES = 25
@@ -24,9 +23,10 @@ def made_fit(folder, description, seed, fps=30.0):
         world[:, bone] = world[:, parent] @ turns[:, bone]
         heads[:, bone] = heads[:, parent] + world[:, parent] @ (description.heads[bone] - description.heads[parent])
     rest = matrices(description.rotations)
-    rotations = keying.quaternions(world @ rest)
+    rotations = quaternions(world @ rest)
     path = folder / f"fit{seed}.npz"
-    np.savez(path, bone_names=np.array(description.bone_names), rotations=rotations, root_positions=heads[:, 0], fps=fps)
+    np.savez(path, bone_names=np.array(description.bone_names), rotations=rotations, root_positions=heads[:, 0], fps=fps, scale=1.0,
+             object_names=np.array([], str), object_positions=np.empty((FRAMES, 0, 3)))
     return path, heads, world @ rest
 
 

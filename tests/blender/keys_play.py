@@ -13,8 +13,9 @@ if "kinelift" not in sys.modules:  # a whole Blender; the wheels' runner has don
 
     add_checkout()
 
-from kinelift.addon.scene import compat, keying
+from kinelift.addon.scene import compat, rotations
 from kinelift.addon.scene.armatures import describe
+from kinelift.addon.scene.fit_files import read_fit
 from kinelift.addon.scene.keying import apply_fit, key_channels
 from tests.blender import keyed
 from tests.blender.keyed import check_plays, error_of
@@ -55,7 +56,7 @@ def test_keys_play_twice_and_leave_the_rest(kind):
 
     for seed in (1, 2):
         path, heads, turns = keyed.made_fit(FOLDER, description, seed)
-        action = apply_fit(armature, path, "Take").action
+        action = apply_fit(armature, read_fit(path), "Take").action
         assert armature.animation_data.action == action
         check_plays(armature, description, heads, turns)
         if kind == "generated":
@@ -100,7 +101,7 @@ def test_rotated_and_scaled_objects():
     bpy.context.view_layer.update()
     description = describe(armature)
     path, heads, turns = keyed.made_fit(FOLDER, description, 3)
-    apply_fit(armature, path, "Take")
+    apply_fit(armature, read_fit(path), "Take")
     check_plays(armature, description, heads, turns)
 
 
@@ -108,7 +109,7 @@ def test_euler_keys_do_not_jump():
     turn = np.linspace(-3.5, 3.5, 60)
     quaternions = np.stack([np.cos(turn / 2), 0 * turn, np.sin(turn / 2) * 0.6, np.sin(turn / 2) * 0.8], axis=-1)
     for mode in ("XYZ", "ZXY", "YXZ", "AXIS_ANGLE"):
-        _, values = keying.rotation_channels(mode, keying.continuous(quaternions))
+        _, values = rotations.rotation_channels(mode, rotations.continuous(quaternions))
         assert np.abs(np.diff(values, axis=0)).max() < 0.6, mode
 
 
@@ -116,7 +117,7 @@ def test_other_frame_rates_are_resampled():
     armature = rig("metarig")
     description = describe(armature)
     path, heads, _ = keyed.made_fit(FOLDER, description, 4, fps=60.0)
-    apply_fit(armature, path, "Take")
+    apply_fit(armature, read_fit(path), "Take")
     curve = compat.curves_of(armature)[0]
     frames = [point.co[0] for point in curve.keyframe_points]
     assert frames == list(range(1, 14))
@@ -137,7 +138,7 @@ def test_errors_name_the_remedy():
     ):
         prepare()
         bpy.context.view_layer.update()
-        for call in (lambda: describe(armature), lambda: apply_fit(armature, path, "Take")):
+        for call in (lambda: describe(armature), lambda: apply_fit(armature, read_fit(path), "Take")):
             assert said in error_of(call).remedy
         if armature.mode == "EDIT":
             bpy.ops.object.mode_set(mode="OBJECT")

@@ -15,6 +15,7 @@ if "kinelift" not in sys.modules:  # a whole Blender; the wheels' runner has don
 
 from kinelift.addon.scene import compat
 from kinelift.addon.scene.armatures import bones_of, describe
+from kinelift.addon.scene.fit_files import read_fit
 from kinelift.addon.scene.keying import apply_fit
 from kinelift.addon.scene.layers import BEFORE_TAG
 from kinelift.addon.scene.notes import drop_note, note_of, write_note
@@ -45,7 +46,7 @@ def check(armature, seed=1, mapping=None):
     bpy.context.view_layer.update()
     description = describe(armature, mapping)
     path, heads, turns = made_fit(FOLDER, description, seed)
-    apply_fit(armature, path, "Take", mapping)
+    apply_fit(armature, read_fit(path), "Take", mapping)
     check_plays(armature, description, heads, turns)
     return description
 
@@ -160,7 +161,7 @@ def test_locked_channels_are_left_and_told():
     for words in ("'shin.L' is locked in Y, Z", "'toe.L' is locked in X, Y, Z", "'foot.R' is locked in Y", "'spine' is locked in Y: the character"):
         assert words in said, said
     path, _, turns = made_fit(FOLDER, description, 2)
-    apply_fit(armature, path, "Take")
+    apply_fit(armature, read_fit(path), "Take")
     keys = keyed_channels(armature)
     assert {axis for bone, channel, axis in keys if bone == "shin.L"} == {0}
     assert not any(bone == "toe.L" for bone, _, _ in keys)
@@ -188,7 +189,7 @@ def test_limits_are_respected_and_told():
     assert not limit.mute
     assert any("'shin.L' has limits of its own" in note for note in description.notes)
     path, _, _ = made_fit(FOLDER, description, 4)
-    apply_fit(armature, path, "Take")
+    apply_fit(armature, read_fit(path), "Take")
     bent = []
     for frame in range(1, 25, 3):
         bpy.context.scene.frame_set(frame)
@@ -212,7 +213,7 @@ def test_what_something_else_moves_gets_no_keys():
     assert "'spine.006' is moved by something else (the constraint 'Follow')" in said, said
     assert "a driver on its rotation" in said, said
     path, heads, turns = made_fit(FOLDER, description, 5)
-    apply_fit(armature, path, "Take", description.mapping)
+    apply_fit(armature, read_fit(path), "Take", description.mapping)
     check_plays(armature, description, heads, turns)
     reach = armature.pose.bones["shin.R"].constraints.new("IK")
     reach.name, reach.chain_count, reach.target = "Leg", 2, follow.target

@@ -15,6 +15,7 @@ if "kinelift" not in sys.modules:  # a whole Blender; the wheels' runner has don
 
 from kinelift.addon.scene import compat
 from kinelift.addon.scene.armatures import describe
+from kinelift.addon.scene.fit_files import read_fit
 from kinelift.addon.scene.keying import apply_fit
 from kinelift.addon.scene.root_motion import HIPS, IN_PLACE, OBJECT, ROOT_BONE
 from tests.blender.keyed import FRAMES, check_plays, error_of, made_fit
@@ -57,7 +58,7 @@ def keyed_locations(armature):
 def check(armature, mode, carrier, seed):
     description = describe(armature)
     path, heads, turns, way = travelling_fit(description, seed)
-    apply_fit(armature, path, "Take", description.mapping, root_motion=mode)
+    apply_fit(armature, read_fit(path), "Take", description.mapping, root_motion=mode)
     check_plays(armature, description, heads - way[:, None] if mode == IN_PLACE else heads, turns)
     hips = armature.pose.bones[description.bone_names[0]]
     assert keyed_locations(armature) == {hips.path_from_id("location")} | ({carrier} if carrier else set())
@@ -78,7 +79,7 @@ def plays_in_every_mode(armature, root):
         path = armature.pose.bones[root].path_from_id("location")
         modes += [(ROOT_BONE, path), (OBJECT, "location"), (ROOT_BONE, path), (ROOT_BONE, path)]
     else:
-        error = error_of(lambda: apply_fit(armature, travelling_fit(rest, 9)[0], "Take", rest.mapping, root_motion=ROOT_BONE))
+        error = error_of(lambda: apply_fit(armature, read_fit(travelling_fit(rest, 9)[0]), "Take", rest.mapping, root_motion=ROOT_BONE))
         assert error.code == "no-root" and "Object" in error.remedy, error
     for seed, (mode, carrier) in enumerate((*modes, (HIPS, None))):
         description, way = check(armature, mode, carrier, seed)
@@ -116,11 +117,11 @@ def test_what_is_held_is_refused():
     description = describe(armature)
     path, _, _, _ = travelling_fit(description, 3)
     armature.lock_location = (False, True, False)
-    assert "locked" in error_of(lambda: apply_fit(armature, path, "Take", root_motion=OBJECT)).message
+    assert "locked" in error_of(lambda: apply_fit(armature, read_fit(path), "Take", root_motion=OBJECT)).message
     armature.pose.bones["root"].lock_location = (True, True, True)
-    assert error_of(lambda: apply_fit(armature, path, "Take", root_motion=ROOT_BONE)).code == "no-root"
+    assert error_of(lambda: apply_fit(armature, read_fit(path), "Take", root_motion=ROOT_BONE)).code == "no-root"
     plain, _, _ = made_fit(FOLDER, description, 4)
-    assert error_of(lambda: apply_fit(armature, plain, "Take", root_motion=IN_PLACE)).code == "bad-fit"
+    assert error_of(lambda: apply_fit(armature, read_fit(plain), "Take", root_motion=IN_PLACE)).code == "bad-fit"
 
 
 tests = {name: test for name, test in globals().items() if name.startswith("test_")}

@@ -13,16 +13,18 @@ from tests.programs.run import BlenderProgram, kill_group
 
 SCRIPT = Path(__file__).with_name("window_state.py")
 STRIP_FROM_RIGHT = 10
-STEP = 8
+STEP = 16
+"""Pixels; buttons are 20 high."""
+
 START_TIMEOUT = 300.0
 """Seconds: drawing in software on a busy machine starts slowly."""
 
 
 def start_window(blender: BlenderProgram, display: Display, script: Path, *arguments: object) -> Popen[str]:
     """Starts a Blender whose window fills a display and which runs a script there; the splash doesn't cover it."""
-    blender.run_script("import bpy\nbpy.context.preferences.view.show_splash = False\nbpy.ops.wm.save_userpref()")
     blender.env["DISPLAY"] = display.name
-    return blender.start("--window-geometry", 0, 0, *display.size, "--python-exit-code", 1, "--python", script, "--", *arguments)
+    return blender.start("--window-geometry", 0, 0, *display.size, "--python-exit-code", 1,
+                         "--python-expr", "import bpy; bpy.context.preferences.view.show_splash = False", "--python", script, "--", *arguments)
 
 
 class Window:
@@ -50,20 +52,20 @@ class Window:
             state = self.state()
             if state and condition(state):
                 return state
-            time.sleep(0.05)
+            time.sleep(0.01)
         raise AssertionError(f"not seen within {timeout:.0f} s: {what}; the last state was {self.state()}")
 
     def settled(self) -> dict:
         """A state written after Blender has had time for what was done before."""
         count = self.state()["count"]
-        return self.wait(lambda state: state["count"] > count + 2, 60, "a sign of life")
+        return self.wait(lambda state: state["count"] > count + 1, 60, "a sign of life")
 
     def open_tab(self, name: str) -> None:
         """Clicks down the strip of tabs until the sidebar says it shows `name`."""
         state = self.wait(lambda state: state["sidebar"][2] > 50, START_TIMEOUT, "the sidebar")
         left, bottom, width, height = state["sidebar"]
         x, top = left + width - STRIP_FROM_RIGHT, state["window"][1] - bottom - height
-        for y in range(top + 20, top + height - 20, 3 * STEP):
+        for y in range(top + 20, top + height - 20, 24):
             self.display.click(x, y)
             if self.settled()["tab"] == name:
                 return
@@ -90,7 +92,6 @@ class Window:
     def _find(self, text: str, keys: str) -> tuple[int, int]:
         for x, y in self._points():
             self.display.move(x, y)
-            self.settled()
             self.display.key(keys)
             if self.settled()["clipboard"].startswith(text):
                 return x, y

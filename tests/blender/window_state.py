@@ -49,7 +49,7 @@ def write_state() -> float:
     part = Path(f"{target}.part")
     part.write_text(json.dumps(state()), encoding="utf-8")
     part.replace(target)
-    return 0.1
+    return 0.03
 
 
 target, *settings = sys.argv[sys.argv.index("--") + 1:]

@@ -9,17 +9,9 @@ import numpy as np
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Matrix, Vector
 
-from kinelift.addon.demo.over_footage import (
-    Lifted,
-    add_lines,
-    azimuth_aside,
-    before_the_camera,
-    footage_scene,
-    in_picture,
-    laid_over,
-    picture_at,
-    windows_around,
-)
+from kinelift.addon.demo.camera_view import before_the_camera, in_picture, windows_around
+from kinelift.addon.demo.over_footage import Lifted, add_lines, azimuth_aside
+from kinelift.addon.demo.screen import footage_scene, laid_over, picture_at
 from kinelift.addon.scene.cameras import make_camera, show_footage
 from kinelift.addon.scene.footage import Footage
 from kinelift.backend.motion.motion3d import Camera, Motion3D
@@ -66,7 +58,7 @@ lifted = Lifted(SimpleNamespace(camera=camera, delay=2), motion, poses, None, []
 screen = footage_scene(camera.data.background_images[0])
 for frame in (13, 15):
     scene.frame_set(frame)
-    middle = picture_at(frame, lifted, screen, (32, 18), FOLDER)[9, 16]
+    middle = picture_at(frame, camera, screen, (32, 18), FOLDER)[9, 16]
     number = frame - 11 + 1 + 3
     assert np.abs(middle[:3] - (number / 10, 0.5, 1 - number / 10)).max() < 0.02, (frame, middle)
     assert lifted.at(frame) == frame - 13 and lifted.seen(frame)[0][0, 0] == 2 * 2 * (2 + frame - 13), "the poses are those of another moment"

@@ -10,6 +10,7 @@ import pytest
 
 from backend.__main__ import main
 from backend.evaluation.bench_retarget import DOMAINS
+from backend.evaluation.clicks import HEADING
 from backend.training.domain import Domain
 from tests.fitting.human import armature_file
 from tests.motions import JOINTS, walk_with_ball, write_motion
@@ -54,6 +55,7 @@ def world(tmp_path_factory) -> Path:
 
 def test_the_command_measures_and_writes(world: Path, capsys):
     page, data = world / "page.md", world / "page.json"
+    page.write_text(f"# Of before\n\n{HEADING}\n\nkept\n")
     done = main(["bench", "retarget", "--rigs", str(world / "rigs"), "--data", str(world / "data"), "--domains", str(world / "walks.toml"), "--only", "small",
                  "--write", str(page), "--json", str(data)])
     assert done == 0, capsys.readouterr().err
@@ -65,7 +67,8 @@ def test_the_command_measures_and_writes(world: Path, capsys):
     assert walk["skate"] < 1 and walk["source_skate"] < 1 and walk["seconds"] > 0
     assert treadmill["source_skate"] < 3, "a walk in place travels at the speed that its feet claim"
     assert 0.5 < walk["jerk"] / walk["source_jerk"] < 1.5
-    assert "3 of walks" in page.read_text()
+    assert "3 of walks" in page.read_text() and "Of before" not in page.read_text()
+    assert page.read_text().endswith(f"|\n\n{HEADING}\n\nkept\n"), "what Blender measured stays"
 
 
 def test_the_motions_of_a_mode_differ(world: Path, capsys):

@@ -178,8 +178,17 @@ def test_an_id_in_use_is_refused(slow):
 def test_the_handshake_tells_the_versions(real):
     real.send(1, protocol.INITIALIZE, protocol=protocol.PROTOCOL_VERSION, client="test")
     result = real.answer()[0].result
-    assert result["protocol"] == protocol.PROTOCOL_VERSION and result["device"] in ("cpu", "cuda", "mps")
-    assert result["torch"] and result["version"] and result["python"]
+    assert result["protocol"] == protocol.PROTOCOL_VERSION and result["torch"] and result["version"] and result["python"]
+    real.send(2, protocol.DEVICE)
+    assert real.answer()[0].result["device"] in ("cpu", "cuda", "mps")
+
+
+LIGHT = ("backend.service.server", "backend.fitting.fit", "backend.poses.import_poses", "backend.motion.import_motion")
+
+
+def test_what_needs_no_torch_does_not_wait_for_it():
+    code = f"import sys, {', '.join(LIGHT)}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_another_protocol_is_refused_with_a_remedy(real):
