@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from backend.errors import KineliftError
@@ -35,7 +37,7 @@ def filled(joints: dict[str, np.ndarray], sure: dict[str, np.ndarray], needed: t
     joints = {role: positions.copy() for role, positions in joints.items() if seen[role].any()}
     if all(seen[role].all() for role in joints):
         return joints
-    lengths = {limb: [_length(joints, seen, a, b) for a, b in zip(limb, limb[1:], strict=False)] for limb in LIMBS}
+    lengths = {limb: [_length(joints, seen, a, b) for a, b in pairwise(limb)] for limb in LIMBS}
     for role in TRUNK:
         joints[role] = _even(joints[role], seen[role])
     origin = (joints["hip.L"] + joints["hip.R"]) / 2

@@ -65,7 +65,7 @@ def first_fit(track: Track, prior: PosePrior, up: torch.Tensor, settings: FitSet
     rays, sure = (part[:, :joints].double().cpu().numpy() for part in (track.rays, track.seen))
     axes = view_axes(torch.tensor(0.0), torch.atan2(-up[2], up[1]).cpu()).double().numpy()
     starts = [start(prior, rays, sure, axes, flipped) for flipped in (False, True)]
-    fit = BodyFit(prior, np.stack([rays] * 2), np.stack([sure] * 2), [track.frames] * 2, *(np.stack(parts) for parts in zip(*starts)), settings)
+    fit = BodyFit(prior, np.stack([rays] * 2), np.stack([sure] * 2), [track.frames] * 2, *(np.stack(parts) for parts in zip(*starts)), settings, up.cpu())
     fit.run(settings.place_iterations, posed=False)
     fit.run(settings.iterations, report=report)
     return fit.row(int(fit.costs().argmin()))

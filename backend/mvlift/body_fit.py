@@ -24,36 +24,46 @@ from rigs import Skeleton
 YAWS = 24
 START_DEVIATION, TURN_DEVIATION = 0.03, 0.3  # that the mean pose is off, in sizes of the body, and radians a frame that a body turns
 SIZED = 25  # frames over which the size in the picture is looked at: poses change it from frame to frame, the way of the body slowly
+AIRBORNE = 0.05  # sizes of the body; a foot that is higher over the floor is in the air, and how high it is says little
+LOW = 0.3  # quantile of the heights of the lowest foot at which the floor is looked for
+LOWEST = 0.005  # sizes of the body by which a foot is lower than another to count as the lowest
+TILT, UNEVEN = 0.02, 0.0045  # radians and sizes of the body, deviations of the floor from level and of feet from the floor
 HANDED = torch.tensor([1.0, 1.0, -1.0])  # right, up, forward is left-handed: a body is turned to right, up, backward
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Iterations of Adam for direction and place, and with the pose. Weights against the mean squared distance in the picture at the body's
-    depth, where 1 is the length of all its bones: of the squared latents (that of a detector which is off by 1.5 cm in each direction), of the
-    change of the pose and of the root's acceleration from frame to frame, of the distance from a motion that was drawn, and of the squared
-    logarithms by which bones are longer than usual."""
+    """Iterations of Adam for direction and place, and with the pose, and its rates for the body and for the floor.
+
+    Weights against the mean squared distance in the picture at the body's depth, where 1 is the length of all its bones: prior, of the squared
+    latents (that of a detector which is off by 1.5 cm in each direction); change and path, of the change of the pose and of the root's acceleration from
+    frame to frame; drawn, of the distance from a motion that was drawn; stretch, of the squared logarithms by which bones are longer than usual;
+    floor, of the squared height of the lowest foot over the floor.
+    """
 
     place_iterations: int = 150
     iterations: int = 600
     learning_rate: float = 0.02
+    floor_rate: float = 0.003
     prior: float = 1.1e-6
     change: float = 6e-5
     path: float = 1.0
     drawn: float = 9e-4
     stretch: float = 1e-3
+    floor: float = 0.3
 
 
 class BodyFit:
     """Bodies [B,T,J,3] in the cameras' axes right, up, forward, in the prior's units.
 
     prior: how they are posed; rays [B,T,J,2] and how surely they were seen [B,T,J]; lengths [B]: valid frames; turns [B,T,3,3] (from the body's axes
-    to the camera's) and places [B,T,3] of the hips: where to begin.
+    to the camera's) and places [B,T,3] of the hips: where to begin; up [3], None where feet should say nothing: then one of them mostly is
+    on a floor, whose height and tilt are found, and how far the body can be away from a camera that looks down on it is told better than by its size.
     """
 
     def __init__(self, prior: PosePrior, rays: np.ndarray, sure: np.ndarray, lengths: list[int], turns: np.ndarray, places: np.ndarray,
-                 settings: FitSettings):
-        self.prior, self.settings = prior, settings
+                 settings: FitSettings, up: torch.Tensor | None = None):
+        self.prior, self.settings, self.up = prior, settings, up
         self.target, self.weight, turn, place = (torch.from_numpy(part).float() for part in (rays, sure, turns, places))
         self.valid = (torch.arange(rays.shape[1]) < torch.tensor(lengths)[:, None]).float()
         self.away = place[..., 2].mean(1)[:, None, None]
@@ -63,11 +73,17 @@ class BodyFit:
         self.stretch = torch.zeros(len(place), len(prior.lengths), requires_grad=True)
         self.mirror = prior.skeleton.mirror_order[: len(prior.lengths)]
         self.hips = hips_of(prior.skeleton)
+        self.feet = [prior.skeleton.joints.index(name) for name in prior.skeleton.feet]
+        self.tilt = torch.zeros(len(place), 2, requires_grad=True)
+        self.floor = torch.zeros(len(place), 1)
+        if up is not None:
+            self.floor = self._lowest(self.bodies()).detach().quantile(LOW, dim=1, keepdim=True)
+        self.floor.requires_grad_(True)
 
     def row(self, number: int) -> BodyFit:
         """A fit of one row alone, as far as it has come."""
         one = copy(self)
-        for name in ("target", "weight", "valid", "away", "direction", "place", "latents", "stretch"):
+        for name in ("target", "weight", "valid", "away", "direction", "place", "latents", "stretch", "tilt", "floor"):
             part = getattr(self, name)
             setattr(one, name, part.detach()[number : number + 1].clone().requires_grad_(part.requires_grad))
         return one
@@ -77,6 +93,19 @@ class BodyFit:
         stretch = (self.stretch + self.stretch[:, self.mirror]) / 2  # left and right alike
         pose = self.prior.pose(self.latents, stretch.exp()[:, None])
         return HANDED * (pose @ roma.special_gramschmidt(self.direction).transpose(-1, -2)) + self.place.unsqueeze(-2), pose
+
+    def _lowest(self, body: torch.Tensor) -> torch.Tensor:
+        """Heights [B,T] of the lowest foot of bodies [B,T,J,3], in their sizes, from the camera."""
+        normal = self.up + torch.stack([self.tilt[:, 0], torch.zeros_like(self.tilt[:, 0]), self.tilt[:, 1]], -1)
+        heights = (body[:, :, self.feet] * (normal / normal.norm(dim=-1, keepdim=True))[:, None, None]).sum(-1) / self.prior.size
+        return -LOWEST * torch.logsumexp(-heights / LOWEST, -1)
+
+    def _off_floor(self, body: torch.Tensor) -> torch.Tensor:
+        """What feet off the floor cost [B]: all below it, above it what stands and not what jumps."""
+        height = self._lowest(body) - self.floor
+        squared = height**2
+        squared = torch.where(height < 0, squared, AIRBORNE**2 * squared / (squared + AIRBORNE**2))
+        return (squared * self.valid).sum(1) / self.valid.sum(1) + UNEVEN**2 * ((self.tilt / TILT) ** 2).sum(1)
 
     def _costs(self, drawn: torch.Tensor | None) -> torch.Tensor:
         settings, size = self.settings, self.prior.size
@@ -89,6 +118,8 @@ class BodyFit:
         pull = (self.place.diff(n=2, dim=1) ** 2).sum(-1) / size**2
         costs = (spread + settings.prior * ((self.latents**2).sum(-1) * self.valid).sum(1) / frames + settings.change * (change * both).sum(1) / lasting
                  + settings.path * (pull * both[:, 1:]).sum(1) / lasting + settings.stretch * (self.stretch**2).mean(1))
+        if self.up is not None:
+            costs = costs + settings.floor * self._off_floor(body)
         if drawn is not None:
             apart = body - body[:, :, self.hips].mean(2, keepdim=True) - drawn
             costs = costs + settings.drawn * (((apart**2).sum(-1) / size**2 + 1e-7).sqrt().mean(-1) * self.valid).sum(1) / frames
@@ -98,12 +129,13 @@ class BodyFit:
         """Steps of Adam on direction and place, and on the pose where `posed`; towards a motion that was `drawn` [B,T,J,3], from its hips, of the
         prior's size."""
         parameters = [self.direction, self.place] + posed * [self.latents, self.stretch]
-        optimiser = torch.optim.Adam(parameters, self.settings.learning_rate)
+        rates = [(parameters, self.settings.learning_rate), ([self.floor, self.tilt], self.settings.floor_rate)]
+        optimiser = torch.optim.Adam([{"params": group} for group, _ in rates])
         for index in range(iterations):
             if index % 10 == 0:
                 report(index / iterations)
-            for group in optimiser.param_groups:
-                group["lr"] = self.settings.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * index / iterations)) / 2)
+            for group, (_, rate) in zip(optimiser.param_groups, rates):
+                group["lr"] = rate * (0.05 + 0.95 * (1 + math.cos(math.pi * index / iterations)) / 2)
             optimiser.zero_grad()
             self._costs(drawn).sum().backward()
             optimiser.step()

@@ -11,7 +11,9 @@ import math
 
 import torch
 
-from backend.motion.cameras import project_perspective, view_axes
+from backend.motion.cameras import view_axes
+
+NEAREST = 0.05  # distances of a camera from the origin; what is nearer to the camera is taken to be there
 
 
 def ring(views: int, first: torch.Tensor, elevation: float, turn: torch.Tensor | float = 0.0) -> torch.Tensor:
@@ -24,8 +26,11 @@ def ring(views: int, first: torch.Tensor, elevation: float, turn: torch.Tensor |
 
 
 def see(points: torch.Tensor, axes: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
-    """Pictures [B,V,T,J,2] of points [B,T,J,3] from cameras axes [B,V,3,3] at distance [B]."""
-    return project_perspective(points.unsqueeze(1), axes[:, :, None, None], distance.view(-1, 1, 1, 1, 1), 1.0)
+    """Pictures [B,V,T,J,2] of points [B,T,J,3] from cameras axes [B,V,3,3] at distance [B]. What comes up to a camera that was thought up, or passes it,
+    is shown as if it stayed before it."""
+    seen = points[:, None] @ axes[:, :, None].transpose(-1, -2)
+    d = distance.view(-1, 1, 1, 1, 1)
+    return seen[..., :2] / (1 + seen[..., 2:] / d).clamp(min=NEAREST)
 
 
 def _pose(of: torch.Tensor, seen_from: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -90,5 +95,5 @@ def intersect(pictures: torch.Tensor, axes: torch.Tensor, distance: torch.Tensor
         right = torch.einsum("bvtj,bvtjik,bvtji->btjk", weight, rows, pictures)
         points = torch.linalg.solve(normal + 1e-9 * torch.eye(3, dtype=normal.dtype, device=normal.device), right)
         depth = 1 + torch.einsum("bvk,btjk->bvtj", axes[:, :, 2], points) / d.squeeze(-1)
-        depth = depth.clamp(min=0.05)
+        depth = depth.clamp(min=NEAREST)
     return points, normal

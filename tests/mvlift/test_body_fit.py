@@ -102,6 +102,38 @@ def test_the_first_fit_shows_what_was_filmed_by_bones_that_keep_their_lengths(mo
     assert off(body, true) < 0.08
 
 
+def test_feet_that_stand_tell_how_far_away_the_body_is(model: LiftModel, prior: PosePrior):
+    """A camera that looks down from high up, and a body that seems smaller than it is for a while: what stands on the floor is not farther away."""
+    motion = walk(3.0)
+    by = camera(0.6, 4.0, 0.5, 3.8)
+    rays = torch.from_numpy((by.project(motion) - np.array(IMAGE) / 2) / FOCAL * [1, -1]).float()
+    true = seen_by(by, motion)
+    hips = rays[:, HIPS].mean(1, keepdim=True)
+    smaller = 1 - 0.08 * torch.exp(-(((torch.arange(90) - 45) / 15) ** 2))[:, None, None]
+    feet = [SKELETON.joints.index(name) for name in SKELETON.feet]
+    seen = hips + (rays - hips) * smaller
+    seen[:, feet] = rays[:, feet]
+    track = Track(model, seen, torch.ones(rays.shape[:2]), up_of(0.6))
+
+    def wander(floor: float) -> float:
+        fit = first_fit(track, prior, up_of(0.6), replace(QUICK.fit, floor=floor), lambda fraction: None)
+        depth = fit.bodies()[0][:, HIPS].mean(1)[:, 2].double().numpy() / true[:, HIPS].mean(1)[:, 2]
+        return float(depth.std() / depth.mean())
+
+    assert wander(FitSettings.floor) < 0.75 * wander(0.0)
+
+
+def test_the_floor_is_found_and_jumps_are_left_alone(model: LiftModel, prior: PosePrior):
+    motion = walk(3.0)
+    motion[40:50, :JOINTS, 2] += 0.35
+    fit = first_fit(track_of(model, motion), prior, up_of(PITCH), FitSettings(60, 300), lambda fraction: None)
+    feet = [SKELETON.joints.index(name) for name in SKELETON.feet]
+    heights = (fit.bodies()[0].double() @ up_of(PITCH).double())[:, feet].amin(-1).numpy()
+    true = (seen_by(camera(), motion) @ up_of(PITCH).double().numpy())[:, feet].min(-1)
+    assert heights[41:49].mean() - np.median(heights) > 0.7 * (true[41:49].mean() - np.median(true))
+    assert float(fit.floor.detach()) * prior.size == pytest.approx(np.median(true), abs=0.1)
+
+
 def test_one_row_of_a_fit_goes_on_alone(model: LiftModel, prior: PosePrior):
     fit = first_fit(track_of(model, walk(1.0)), prior, up_of(PITCH), QUICK.fit, lambda fraction: None)
     alone = fit.row(0)

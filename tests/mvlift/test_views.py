@@ -95,3 +95,15 @@ def test_lines_change_steadily_and_a_point_on_the_epipole_has_none():
     lines = lines_through(level + torch.tensor([0.0, 0.01]), torch.tensor([1.0, 0.0, 0.0]))
     assert (lines[1:] - lines[:-1]).abs().max() < 1e-6
     assert torch.equal(lines_through(torch.tensor([0.5, 0.25]), torch.tensor([0.5, 0.25, 1.0])), torch.zeros(3))
+
+
+def test_what_passes_a_camera_that_was_thought_up_stays_finite():
+    """A horse gallops out of the ring: its pictures, and the points that follow from them, are numbers."""
+    axes, distance = ring(4, torch.zeros(1), 0.1), torch.full((1,), 3.0)
+    points = torch.linspace(0, 9, 50)[None, :, None, None] * torch.tensor([[1.0, 0.3, 0], [0.2, 1, 0]])
+    pictures = see(points, axes, distance)
+    assert pictures.isfinite().all()
+    assert pictures.abs().max() < 9 / 0.05 * 1.01
+    found, _ = intersect(pictures, axes, distance, torch.ones(pictures.shape[:-1]))
+    assert found.isfinite().all()
+    assert torch.allclose(found[:, :10], points[:, :10], atol=1e-3)
