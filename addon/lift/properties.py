@@ -101,7 +101,7 @@ class KineliftLift(bpy.types.PropertyGroup):
     height: FloatProperty(name="Height", description="How tall the subject is: the scale of the world", subtype="DISTANCE", default=USUAL_HEIGHT,
                           min=0.05, max=10, precision=3)
     pack_name: StringProperty(name="Pack Name", description="The name of the chosen pack, which stays the same when packs come and go",
-                              update=_take_usual_height)
+                              default="lift-human", update=_take_usual_height)
     pack: EnumProperty(name="Pack", description="Whom it lifts: each pack has learnt one kind of body", items=lambda self, context: packs.items,
                        get=lambda self: packs.number(self), set=lambda self, number: packs.choose(self, number))
     footage: StringProperty(name="Footage", description="The movie, or the first of its numbered images, to show behind the rig; none when empty",
@@ -172,7 +172,7 @@ class KineliftLift(bpy.types.PropertyGroup):
         fitting = [pack for pack in packs.packs if pack.skeleton in found["skeletons"]]
         if fitting and self.chosen_pack not in fitting:
             self.pack_name = fitting[0].name
-        elif not self.pack_name and self.chosen_pack is not None:
+        elif self.chosen_pack is not None and self.chosen_pack.name != self.pack_name:
             self.pack_name = self.chosen_pack.name
         self.was_read = True
 

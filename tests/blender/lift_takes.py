@@ -59,6 +59,7 @@ def refusal(operator, **values):
 
 def test_the_file_is_told_and_what_it_lacks_is_asked_for():
     scene = empty_scene()
+    assert scene.kinelift_lift.chosen_pack.name == "lift-human"
     settings = read(scene)
     assert settings.title.startswith("AlphaPose (") and settings.was_read, settings.title
     assert [(track.name, track.chosen) for track in settings.tracks] == [("1", True), ("2", False)]
