@@ -17,9 +17,8 @@ from backend.mas.sampler import Noise
 from backend.motion.bones import median_lengths
 from backend.motion.cameras import view_axes
 from backend.mvlift.body_fit import BodyFit, FitSettings, start, with_objects
-from backend.mvlift.denoise import Denoised
 from backend.mvlift.pose_prior import PosePrior
-from backend.mvlift.track import Track
+from backend.mvlift.track import Drawn, Track
 from backend.mvlift.windows import hips_of
 
 Report = Callable[[float, str], None]
@@ -45,18 +44,18 @@ class AlternateSettings:
 
 
 def alternate(track: Track, prior: PosePrior, up: torch.Tensor, seed: int, settings: AlternateSettings,
-              report: Report = lambda fraction, message: None) -> Denoised:
+              report: Report = lambda fraction, message: None) -> Drawn:
     """Lifts a track; up [3] in the camera's axes. The same seed gives the same motion."""
     fit = first_fit(track, prior, up, settings.fit, lambda fraction: report(FITTED * fraction, "fitting a body"))
     schedule, noise = track.model.schedule, Noise([seed])
     points = with_things(fit, track, None)
     for index, share in enumerate(np.linspace(*settings.noise, settings.calls)):
         report(FITTED + (1 - FITTED) * index / settings.calls, f"drawing views, {index + 1} of {settings.calls}")
-        drawn, normal, pictures = redraw(track, points, max(1, round(share * (schedule.steps - 1))), noise, settings.bfloat16)
+        drawn, normal = redraw(track, points, max(1, round(share * (schedule.steps - 1))), noise, settings.bfloat16)
         drawn = from_hips(drawn, prior)
         fit.run(settings.iterations, drawn=drawn[None, :, : len(prior.lengths)])
         points = with_things(fit, track, drawn)
-    return Denoised(points.to(track.rays), track.merged_normal(normal), *track.believed_up(pictures))
+    return Drawn(points.to(track.rays), track.merged_normal(normal))
 
 
 def first_fit(track: Track, prior: PosePrior, up: torch.Tensor, settings: FitSettings, report: Callable[[float], None]) -> BodyFit:
@@ -72,15 +71,15 @@ def first_fit(track: Track, prior: PosePrior, up: torch.Tensor, settings: FitSet
 
 
 @torch.no_grad()
-def redraw(track: Track, points: torch.Tensor, t: int, noise: Noise, bfloat16: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What the network makes of a motion [F,J,3] in the camera's axes when the noise of step t is on its views: points [F,J,3], the normal matrices
-    [W,T,J,3,3] of the windows', and their pictures [W,V,T,J,2]."""
+def redraw(track: Track, points: torch.Tensor, t: int, noise: Noise, bfloat16: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the network makes of a motion [F,J,3] in the camera's axes when the noise of step t is on its views: points [F,J,3], and the normal
+    matrices [W,T,J,3,3] of the windows'."""
     points = points.to(track.rays)
     track.take_scale(points)
     signal, deviation = track.model.schedule.signal_and_noise(t)
     pictures = track.predicted(signal * track.shown(points) + deviation * track.noise(noise), t, bfloat16)
     found, normal = track.triangulated(pictures)
-    return track.merged(track.to_camera(found)).cpu(), normal, pictures
+    return track.merged(track.to_camera(found)).cpu(), normal
 
 
 def from_hips(points: torch.Tensor, prior: PosePrior) -> torch.Tensor:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from backend.mas.sampler import Noise
-from backend.mvlift.track import Track
+from backend.mvlift.track import Drawn, Track
 
 Report = Callable[[float, str], None]
 
@@ -31,12 +31,9 @@ class DenoiseSettings:
 
 
 @dataclass(frozen=True)
-class Denoised:
-    """points [F,J,3] in the camera's axes right, up, forward, in the units of windows; normal [F,J,3,3] their inverse covariances; ups [W,3]:
-    where each window takes up to be, in those axes, and sharpness [W], how surely."""
+class Denoised(Drawn):
+    """ups [W,3]: where each window takes up to be, in the camera's axes, and sharpness [W], how surely."""
 
-    points: torch.Tensor
-    normal: torch.Tensor
     ups: torch.Tensor
     sharpness: torch.Tensor
 

@@ -24,7 +24,7 @@ from backend.mvlift.ground import floor_height, level, mean_size
 from backend.mvlift.model import LiftModel, load_lift_model
 from backend.mvlift.rigid_fit import things_of
 from backend.mvlift.skeleton_fit import fit_skeleton
-from backend.mvlift.track import Track
+from backend.mvlift.track import Drawn, Track
 from backend.mvlift.windows import fill_gaps, up_of
 from backend.poses.poses2d import Poses2D
 from rigs import Skeleton
@@ -156,7 +156,7 @@ def seen_up(looks: list[Denoised]) -> torch.Tensor:
     return up_of(pitches[order][int(torch.searchsorted(share, 0.5).clamp(max=len(order) - 1))]).float()
 
 
-def misfit(track: Track, result: Denoised) -> float:
+def misfit(track: Track, result: Drawn) -> float:
     """How far a body of constant bones stays from what was filmed, in shares of its usual size: what a wrong focal length makes worse."""
     model = track.model
     fitted = fit_skeleton(result.points[None], result.normal[None], model.skeleton)[0]
@@ -212,7 +212,7 @@ def on_one_floor(motions: list[np.ndarray], model: LiftModel, standing: float) -
     return [motion * share for motion, share in zip(motions, shares)], floor
 
 
-def to_world(model: LiftModel, found: list[Subject], results: list[Denoised], up: torch.Tensor, focal: float, poses: Poses2D,
+def to_world(model: LiftModel, found: list[Subject], results: list[Drawn], up: torch.Tensor, focal: float, poses: Poses2D,
              settings: LiftSettings) -> list[Motion3D]:
     """Motions in the world: metres, the floor level and at z = 0 below the first subject's first frame, which the camera sees along +Y."""
     skeleton, body = model.skeleton, model.card["body"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
@@ -21,6 +22,14 @@ BONES_DEVIATION, DEPTH_DEVIATION = 0.03, 0.01  # of the logarithm of a window's 
 WINDOWS_AT_ONCE = 16
 ELEVATIONS = torch.linspace(-0.4, 1.0, 57)  # that are tried, radians
 SKIPPED = 3  # every so many frames are looked at to tell them apart
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A track's motion: points [F,J,3] in the camera's axes right, up, forward, in the units of windows; normal [F,J,3,3] their inverse covariances."""
+
+    points: torch.Tensor
+    normal: torch.Tensor
 
 
 def window_starts(frames: int, length: int, overlap: int) -> list[int]:
