@@ -44,7 +44,7 @@ HELD = (10.0, 0.0)  # across the picture the camera saw where the body is; how f
 class LiftSettings:
     """What the user chose. height: of the subject in metres, 0 for the pack's usual one; focal: in pixels, 0 where unknown; pitch: degrees
     by which the camera looks down, nan where unknown; calls and look_calls: network evaluations a view, 0 for as many as usual, and those of the
-    first look that tells pitch and focal length; plant: put standing feet on the floor and keep them in place."""
+    first look that tells pitch and focal length where the pack fits no body; plant: put standing feet on the floor and keep them in place."""
 
     pack: str
     poses: str
@@ -168,13 +168,17 @@ def misfit(track: Track, result: Drawn) -> float:
 
 
 def look(model: LiftModel, found: list[Subject], poses: Poses2D, settings: LiftSettings, report: Report) -> tuple[float, torch.Tensor]:
-    """The focal length in pixels and up [3]: given, or what a first look with few network calls makes of them."""
+    """The focal length in pixels and up [3]: given, or usual ones; a fit then tilts its floor. A pack that fits no body takes a first look with few
+    network calls to tell them."""
     side = max(poses.image_size)
     known = settings.focal or poses.focal
-    focals = [known] if known else [share * side for share in TRIED_FOCALS]
     given_up = None if math.isnan(settings.pitch) else up_of(math.radians(settings.pitch))
+    if model.prior is not None:
+        focal = known or side
+        return focal, likely_up(model, [rays_of(subject, focal, poses.image_size, model.device) for subject in found]) if given_up is None else given_up
     if known and given_up is not None:
         return known, given_up
+    focals = [known] if known else [share * side for share in TRIED_FOCALS]
     errors, ups = [], []
     how = DenoiseSettings(calls=settings.look_calls)
     for number, focal in enumerate(focals):
@@ -253,7 +257,7 @@ def lift(poses: Poses2D, model: LiftModel, settings: LiftSettings, report: Repor
     settings.check()
     found = subjects(poses, model)
     calls = settings.calls_of(model)
-    share = settings.look_calls / (calls + settings.look_calls)
+    share = 0.0 if model.prior is not None else settings.look_calls / (calls + settings.look_calls)
     focal, up = look(model, found, poses, settings, lambda fraction, message: report(fraction * share, message))
     results = []
     for number, subject in enumerate(found):
@@ -288,7 +292,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--pitch", type=float, default=math.nan, help="degrees by which the camera looks down; estimated without it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--calls", type=int, default=LiftSettings.calls, help="network evaluations a view; as many as usual without it")
-    parser.add_argument("--look-calls", type=int, default=LiftSettings.look_calls, help="network evaluations a view to estimate the camera")
+    parser.add_argument("--look-calls", type=int, default=LiftSettings.look_calls,
+                        help="network evaluations a view to estimate the camera, for packs without a pose prior")
     parser.add_argument("--no-plant", dest="plant", action="store_false", help="leave the feet where the picture shows them")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--to", type=Path, required=True, help="folder for the motion files")

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from backend.errors import KineliftError
+from backend.evaluation.lifting.networks import rows_counted
 from backend.mas.sampler import Noise
 from backend.motion.bones import bone_lengths
 from backend.mvlift.alternate import AlternateSettings, alternate, first_fit, from_hips, redraw
@@ -195,3 +196,16 @@ def test_a_pack_with_a_prior_lifts_in_a_few_calls(model: LiftModel):
     assert np.isfinite(lifted.positions).all()
     assert bone_lengths(lifted.positions, lifted.parents).std(0)[[child - 1 for child in model.prior.rigid]].max() < 1e-5
     assert lifted.provenance["pixels_off"] < 40
+
+
+def test_an_unknown_camera_is_a_usual_one(model: LiftModel):
+    """No calls of the network are spent on guessing it; a pitch or a focal length that is given is taken."""
+    poses = replace(film(walk(1.0)), focal=0.0)
+    settings = LiftSettings("tiny", "walk.npz", device="cpu", plant=False, calls=2)
+    with rows_counted(model) as counted:
+        lifted = lift(poses, model, settings)[0]
+    assert counted == [2 * 4 * len(track_of(model, walk(1.0)).starts)]
+    assert lifted.camera.K[0, 0] == IMAGE[0]
+    told = lift(poses, model, replace(settings, pitch=20.0, focal=900.0))[0]
+    assert told.camera.K[0, 0] == 900
+    assert math.degrees(math.asin(-told.camera.R[2, 2])) == pytest.approx(20, abs=6)  # feet may level it

@@ -232,8 +232,8 @@ The program's counts are those of its code: 1,000 network calls on four views, 5
 seconds that were **extrapolated**: {arguments.timed_steps} steps of the network were timed, and multiplied. The steps of Adam were made in full;
 those that fit the body on joints alone, though the program fits 6,890 vertices, which costs more and was not timed. Reading, framing and
 writing are left out of the program's seconds and are in ours, whose other part is triangulation, scale, bones and floor; for a pack with a pose
-prior that is mostly Adam on a body of joints. Where the camera is unknown, three
-focal lengths are tried in a first look.
+prior that is mostly Adam on a body of joints. Where the camera is unknown, a pack
+without such a prior tries three focal lengths in a first look.
 {drawn}"""
 
 
