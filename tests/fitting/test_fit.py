@@ -117,7 +117,8 @@ def test_straight_and_overstretched_legs_keep_knees_forward(tmp_path: Path):
     assert np.degrees(speed).max() < 25
 
 
-@pytest.mark.parametrize(("about", "bent"), [((1, 0, 0), 0.3), ((-1, 0, 0), 0.9), ((0, 1, 0), 0.3), ((-0.6, 0.8, 0), 0.6)], ids=("back", "forth", "aside", "askew"))
+@pytest.mark.parametrize(("about", "bent"), [((1, 0, 0), 0.3), ((-1, 0, 0), 0.9), ((0, 1, 0), 0.3), ((-0.6, 0.8, 0), 0.6)],
+                         ids=("back", "forth", "aside", "askew"))
 def test_feet_without_toes_do_not_flip_when_the_body_goes_over(tmp_path: Path, about: tuple[float, float, float], bent: float):
     """Nothing but the shins tells of feet in the air, which are carried by them whichever way they point."""
     armature, rig = human(tmp_path)
