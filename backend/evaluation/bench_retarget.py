@@ -193,8 +193,8 @@ def table(measurements: list[Measurement]) -> str:
                 for key in ("joint_error", "end_error", "skate", "source_skate", "jerk", "source_jerk")}
         rows.append([rig, f"{len(group)} of {source}", str(frames.sum()), f"{mean['joint_error']:.2f}", f"{mean['end_error']:.1f}",
                      str(sum(one.flips for one in group)), str(sum(one.source_flips for one in group)), str(sum(one.wrong_way for one in group)),
-                     f"{mean['skate']:.1f}", f"{mean['source_skate']:.1f}", f"{max(one.penetration for one in group):.1f}", f"{mean['jerk']:.0f}", f"{mean['source_jerk']:.0f}",
-                     f"{250 * sum(one.seconds for one in group) / frames.sum():.2f}"])
+                     f"{mean['skate']:.1f}", f"{mean['source_skate']:.1f}", f"{max(one.penetration for one in group):.1f}",
+                     f"{mean['jerk']:.0f}", f"{mean['source_jerk']:.0f}", f"{250 * sum(one.seconds for one in group) / frames.sum():.2f}"])
     return markdown_table(headings, rows)
 
 
