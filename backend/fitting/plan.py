@@ -55,4 +55,4 @@ def stiffness(rig: Rig, fps: float, rest: dict[str, float], twist: dict[str, flo
     )
 
 
-SIDEWAYS_SIGMA, BACKWARDS_SIGMA, SLACK = 0.03, 0.0035, np.radians(2.0)
+SIDEWAYS_SIGMA, BACKWARDS_SIGMA, SLACK = 0.03, 0.005, np.radians(2.0)
