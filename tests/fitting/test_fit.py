@@ -11,9 +11,11 @@ from scipy.spatial.transform import Rotation
 
 from backend.errors import Cancelled, KineliftError
 from backend.evaluation.retargeting import turn_speeds
-from backend.fitting.fit import fit_motion
+from backend.fitting.fit import fit_motion, solved
+from backend.fitting.human import plan as human_plan
 from backend.fitting.kinematics import Rig, forward, load_rig, relative
 from backend.fitting.limits import hinges
+from backend.fitting.solver import solve
 from backend.motion.motion3d import Motion3D
 from rigs import load_skeleton
 from tests.fitting.human import armature_file, dance, human, joints_of, motion_of, pose, waves
@@ -242,3 +244,18 @@ def test_load_rig_refuses_a_pelvis_that_carries_nothing(tmp_path: Path):
     np.savez(path, **arrays)
     with pytest.raises(KineliftError, match="not carried"):
         load_rig(path)
+
+
+@pytest.mark.parametrize(("far", "harder"), [(0.1, 1000), (0.2, 10)])
+def test_joints_that_are_pressed_the_wrong_way_are_held_harder(tmp_path: Path, far: float, harder: float):
+    """Ankles that are drawn ahead of straight legs, as where a body is built quite otherwise, would bend the knees back."""
+    _, rig = human(tmp_path)
+    plan = human_plan(motion_of(joints_of(rig, *pose(rig, {}, np.repeat(rig.heads[:1], 8, axis=0)))), "motion", rig, "never")
+    targets = plan.targets.pulls.point_targets.copy()
+    targets[:, [list(plan.targets.joints).index(f"ankle.{side}") for side in "LR"], 1] -= far
+    pulls = replace(plan.targets.pulls, point_targets=targets, point_weights=harder * plan.targets.pulls.point_weights)
+    plan = replace(plan, targets=replace(plan.targets, pulls=pulls))
+    given_way, _ = solve(rig, pulls, plan.hinges, plan.stiffness, plan.targets.turns, plan.targets.root, lambda fraction: None)
+    turns, _ = solved(plan, lambda fraction: None)
+    least, usual = (np.degrees([hinge.flexion(found) for hinge in plan.hinges]).min() for found in (turns, given_way))
+    assert least > -1 > usual
