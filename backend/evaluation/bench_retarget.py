@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from backend.errors import KineliftError
 from backend.evaluation.clicks import section_in, with_section
 from backend.evaluation.output import add_output_arguments, write_output
-from backend.evaluation.retargeting import flips, jerk, joint_error, penetration, wrong_way_frames
+from backend.evaluation.retargeting import flips, jerk, joint_error, limb_flips, penetration, wrong_way_frames
 from backend.evaluation.tables import markdown_table
 from backend.fitting import human
 from backend.fitting.contacts import MODES
@@ -24,6 +24,8 @@ from backend.fitting.kinematics import Rig, forward, load_rig, relative
 from backend.fitting.limits import Hinge
 from backend.fitting.quadruped import ends as animal_ends
 from backend.fitting.quadruped import rest as animal_rest
+from backend.fitting.quadruped.source import NAMES, read_animal
+from backend.fitting.source import read_body
 from backend.mas.generate import GenerateSettings, generate
 from backend.motion.motion3d import Motion3D
 from backend.motion.roles import by_role
@@ -46,10 +48,14 @@ SOLES = {"human": ("foot", "toe"), "quadruped": ("front_hoof", "hind_hoof", "fro
 """Kind of character -> the parts whose bones may reach the floor."""
 
 
+HUMAN_ANKLE, ANIMAL_FOOT = 0.1, 0.05
+"""In leg lengths: usual heights of ankles and of feet; nothing that is measured of a clip alone depends on them."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One clip on one rig. Errors in per cent of the rig's height, skating in cm/s of the rig, penetration in cm, jerk in m/s³ of the
-    rig; `source_...` the same of the clip scaled to the rig; seconds of the processor."""
+    rig; `source_...` the same of the clip scaled to the rig, flips those of its arms and legs as their joints tell them; seconds of the processor."""
 
     rig: str
     clip: str
@@ -57,6 +63,7 @@ class Measurement:
     joint_error: float
     end_error: float
     flips: int
+    source_flips: int
     wrong_way: int
     skate: float
     source_skate: float
@@ -132,6 +139,7 @@ def measure(rig_file: Path, name: str, motion: Motion3D, contacts: str) -> Measu
         joint_error=float(joint_error(fit["fitted_positions"], fit["target_positions"], height).mean()),
         end_error=float(joint_error(found[:, reached], wanted[:, reached] + [0, 0, lift], height).mean()),
         flips=flips(turns, motion.fps),
+        source_flips=_source_flips(motion, name, rig.kind),
         wrong_way=wrong_way_frames(np.stack([hinge.flexion(turns) for hinge in _hinges(ends)], axis=1)),
         skate=100 * result["skate"],
         source_skate=100 * result["source_skate"],
@@ -140,6 +148,18 @@ def measure(rig_file: Path, name: str, motion: Motion3D, contacts: str) -> Measu
         source_jerk=jerk(wanted, motion.fps),
         seconds=seconds,
     )
+
+
+def _source_flips(motion: Motion3D, name: str, kind: str) -> int:
+    """How often limbs of the motion itself jump."""
+    if kind == "human":
+        body = read_body(motion, name, HUMAN_ANKLE, "never")
+        limbs = [(frame, *(body[f"{joint}.{side}"] for joint in joints)) for side in "LR" for frame, joints in (
+            (body.pelvis, ("hip", "knee", "ankle")), (body.chest, ("shoulder", "elbow", "wrist")))]
+    else:
+        animal = read_animal(motion, name, ANIMAL_FOOT, "never")
+        limbs = [(animal.frame, *animal.limb(pair, side)) for pair, side in NAMES]
+    return sum(limb_flips(*limb, motion.fps) for limb in limbs)
 
 
 def _hinges(rig: Rig) -> list[Hinge]:
@@ -165,17 +185,17 @@ def table(measurements: list[Measurement]) -> str:
     groups: dict[tuple[str, str], list[Measurement]] = {}
     for one in measurements:
         groups.setdefault((one.rig, one.clip.split("/")[0]), []).append(one)
-    headings = ["rig", "clips", "frames", "joint error %", "end effectors %", "flips", "wrong way", "skate cm/s", "of the clip", "penetration cm",
-                "jerk m/s³", "of the clip", "CPU s for 250 frames"]
+    headings = ["rig", "clips", "frames", "joint error %", "end effectors %", "flips", "of the clip", "wrong way", "skate cm/s", "of the clip",
+                "penetration cm", "jerk m/s³", "of the clip", "CPU s for 250 frames"]
     rows = []
     for (rig, source), group in groups.items():
         frames = np.array([one.frames for one in group])
         mean = {key: float(np.average([getattr(one, key) for one in group], weights=frames))
                 for key in ("joint_error", "end_error", "skate", "source_skate", "jerk", "source_jerk")}
         rows.append([rig, f"{len(group)} of {source}", str(frames.sum()), f"{mean['joint_error']:.2f}", f"{mean['end_error']:.1f}",
-                     str(sum(one.flips for one in group)), str(sum(one.wrong_way for one in group)), f"{mean['skate']:.1f}",
-                     f"{mean['source_skate']:.1f}", f"{max(one.penetration for one in group):.1f}", f"{mean['jerk']:.0f}", f"{mean['source_jerk']:.0f}",
-                     f"{250 * sum(one.seconds for one in group) / frames.sum():.2f}"])
+                     str(sum(one.flips for one in group)), str(sum(one.source_flips for one in group)), str(sum(one.wrong_way for one in group)),
+                     f"{mean['skate']:.1f}", f"{mean['source_skate']:.1f}", f"{max(one.penetration for one in group):.1f}",
+                     f"{mean['jerk']:.0f}", f"{mean['source_jerk']:.0f}", f"{250 * sum(one.seconds for one in group) / frames.sum():.2f}"])
     return markdown_table(headings, rows)
 
 
@@ -186,7 +206,8 @@ def page(measurements: list[Measurement], arguments) -> str:
 
 {motions}, on real armatures. Joint error: from where the joints should be on the rig's own proportions;
 end effectors: hands and feet (an animal's four feet) from where the clip, scaled by leg length, has them; both in per cent of the rig's height.
-Flips: bones that turn by more than 60° in a thirtieth of a second; wrong way: frames in which a knee, an elbow or its like on an animal bends
+Flips: how often a bone turns by more than 60° in a thirtieth of a second against the one that carries it, beside how often an arm or a leg of the clip does
+so by its own joints, whose places tell the plane of a bent limb too; wrong way: frames in which a knee, an elbow or its like on an animal bends
 against the anatomy. Skating: speed along the floor of feet that stand, beside that of the scaled clip at the same moments; penetration: the deepest
 point of a sole in any clip; jerk: the mean third derivative of the joints, beside the scaled clip's. Contacts: {arguments.contacts}.
 

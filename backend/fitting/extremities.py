@@ -17,17 +17,27 @@ NEUTRAL_SHARE = 0.8
 
 STEEPEST = np.radians(80)
 
+UPRIGHT = (-0.1, 0.5)
+"""How far down a shin points (1 is straight down) that says nothing of a foot in the air but what it carries, and one that says all."""
+
+CLEAR = (0.1, 0.4)
+"""Likewise how far along the floor the hips and a bent knee say where a foot points (1 is level hips)."""
+
+LOW = (0.2, 0.4)
+"""In leg lengths: the heights of an ankle over a standing one between which the floor ceases to say anything of the foot."""
+
 
 @dataclass(frozen=True)
 class FootTurns:
-    """Turns of the foot and of the toes."""
+    """Turns of the foot and of the toes, and how sure they are [T]: 0 where a foot is but carried by its shin."""
 
     foot: np.ndarray
     toes: np.ndarray
+    sure: np.ndarray
 
 
 def feet(rig: Rig, measures: Measures, body: Body, joints: dict[str, np.ndarray], side: str) -> FootTurns:
-    """A standing foot is flat as at rest; a lifted one follows the toe joint, or the shin where there is none.
+    """A standing foot is flat as at rest; a lifted one follows the toe joint, or the shin where there is none, and is unsure the less that points down.
 
     The ball of the foot never goes below the sole of a standing foot; toes near the floor lie on it.
     """
@@ -38,7 +48,7 @@ def feet(rig: Rig, measures: Measures, body: Body, joints: dict[str, np.ndarray]
     drop, reach = -sole @ up, np.linalg.norm(across(sole, up))
     ahead = unit(across(sole, up)[None])[0]
 
-    yaw, pitch = _toe_angles(body, side) if f"toe.{side}" in body else _shin_angles(body, side)
+    yaw, pitch, sure = _toe_angles(body, side) if f"toe.{side}" in body else _shin_angles(body, side)
     angle = kept_angles(np.arctan2(yaw[:, 1], yaw[:, 0]), body.contacts.kept[:, "LR".index(side)], body.fps)
     yaw = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=-1)
     hypotenuse, rest_pitch = np.hypot(drop, reach), np.arctan2(drop, reach)
@@ -57,32 +67,33 @@ def feet(rig: Rig, measures: Measures, body: Body, joints: dict[str, np.ndarray]
         toe = rig.index[f"toe.{side}"]
         down = np.minimum(down, np.arcsin(np.clip(clearance / np.linalg.norm(across(rig.tails[toe] - rig.heads[toe], up)), 0, 1)))
     toes = about(unit(np.cross(upright, yaw)), down) @ flat
-    return FootTurns(foot, toes)
+    return FootTurns(foot, toes, sure)
 
 
-def _toe_angles(body: Body, side: str) -> tuple[np.ndarray, np.ndarray]:
-    """Horizontal direction [T,3] and downward pitch [T] of the foot, 0 where a planted foot usually is."""
+def _toe_angles(body: Body, side: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Horizontal direction [T,3] and downward pitch [T] of the foot, 0 where a planted foot usually is, and how sure they are [T]."""
     along = unit(body[f"toe.{side}"] - body[f"ankle.{side}"])
     pitch = np.arcsin(np.clip(-along[:, 2], -1, 1))
     down = body.planted[side] > 0.7
     usual = np.median(pitch[down]) if down.sum() > 2 else np.median(pitch)
-    return _horizontal(along, body.pelvis), pitch - usual
+    return _horizontal(along, body.pelvis), pitch - usual, np.ones(body.frames)
 
 
-def _shin_angles(body: Body, side: str) -> tuple[np.ndarray, np.ndarray]:
-    """The same where no joint tells: the way the knee points, between pelvis and bent knee."""
+def _shin_angles(body: Body, side: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same where no joint tells: square to the hips, towards a bent knee. What points where on the floor says little of a foot that is up in the air,
+    of one who goes over or stands on a hand."""
     line = unit(body[f"ankle.{side}"] - body[f"hip.{side}"])
     knee = across(body[f"knee.{side}"] - body[f"hip.{side}"], line) / body.leg
-    ahead = -body.pelvis[..., 1]
-    knee = knee * (dot(knee, ahead) > 0)[:, None]
-    flat = np.array([1.0, 1.0, 0.0])
-    yaw = smoothed(unit(ahead * flat) * length(ahead * flat)[:, None] + 4 * knee * flat, 0.1 * body.fps)
-    yaw = _horizontal(yaw, body.pelvis)
+    aside, before = (dot(knee, axis)[:, None] for axis in (body.pelvis[..., 0], -body.pelvis[..., 1]))
+    left = body.pelvis[..., 0] * [1.0, 1.0, 0.0]
+    ahead = np.cross([0.0, 0.0, -1.0], left)  # it stays so when a body bends or goes over, forth or back
+    towards = smoothed(ahead + 4 * np.where(before > 0, before * ahead + aside * left, 0), 0.1 * body.fps)
+    yaw = _horizontal(towards, body.pelvis)
     shin = unit(body[f"ankle.{side}"] - body[f"knee.{side}"])
-    lean = np.arctan2(-dot(shin, yaw), -shin[:, 2])
-    lean = np.where(np.abs(lean) > np.radians(150), 0.0, lean)
+    lean = np.arcsin(np.clip(-dot(shin, yaw), -1, 1))
     height = (body[f"ankle.{side}"][:, 2] - body.standing) / body.leg
-    return yaw, lean * NEUTRAL_SHARE * smoothstep(height, 0.02, 0.15)
+    told = smoothstep(-shin[:, 2], *UPRIGHT) * smoothstep(length(towards), *CLEAR)
+    return yaw, lean * NEUTRAL_SHARE * smoothstep(height, 0.02, 0.15), 1 - (1 - told) * smoothstep(height, *LOW)
 
 
 def _horizontal(directions: np.ndarray, pelvis: np.ndarray) -> np.ndarray:

@@ -29,6 +29,10 @@ PLANS = {"human": human.plan, "quadruped": quadruped.plan}
 ROUGH = 0.1
 """What is `solver.ENOUGH` for the rounds before the last."""
 
+PAST_STRAIGHT, HARDER = np.radians(-1.0), (4.0, 16.0, 64.0)
+"""How far past straight a joint may be bent the wrong way, radians; where one is, on a rig that is built quite otherwise than the motion's body, all is
+solved again with joints held so many times harder, from what was found."""
+
 
 def fit_motion(motion_path: Path | str, armature_path: Path | str, out_path: Path | str,
                report: Callable[[float, str], None], contacts: str = "auto") -> dict:
@@ -83,6 +87,11 @@ def solved(plan: Plan, report: Callable[[float], None]) -> tuple[np.ndarray, np.
         pulls = replace(plan.targets.pulls, point_weights=share * plan.targets.pulls.point_weights)
         turns, root = solve(plan.rig, pulls, plan.hinges, plan.stiffness, turns, root,
                             lambda fraction, done=number: report((done + fraction) / len(plan.rounds)), plan.damping, ENOUGH if share == 1 else ROUGH)
+    for harder in HARDER:
+        if min(hinge.flexion(turns).min() for hinge in plan.hinges) > PAST_STRAIGHT:
+            break
+        stiffness = replace(plan.stiffness, backwards=harder * plan.stiffness.backwards)
+        turns, root = solve(plan.rig, plan.targets.pulls, plan.hinges, stiffness, turns, root, lambda fraction: report(1.0), plan.damping)
     return turns, root
 
 

@@ -45,8 +45,8 @@ def build_targets(rig: Rig, measures: Measures, hinges: list[Hinge], body: Body,
 
     vectors: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
 
-    def pull(bone: int, turn: np.ndarray, axes: np.ndarray, sigma: float, *told_by: str) -> None:
-        vectors.extend((bone, axis, turn @ axis, sigma**-2 * body.share(*told_by)) for axis in axes)
+    def pull(bone: int, turn: np.ndarray, axes: np.ndarray, sigma: float, *told_by: str, sure: np.ndarray | float = 1.0) -> None:
+        vectors.extend((bone, axis, turn @ axis, (sure / sigma) ** 2 * body.share(*told_by)) for axis in axes)
 
     left, back, _ = measures.axes.T
     pull(0, body.pelvis @ measures.pelvis.T, measures.pelvis.T[2:], PELVIS_SIGMA, *(f"{joint}.{side}" for joint in ("hip", "knee") for side in "LR"))
@@ -56,9 +56,9 @@ def build_targets(rig: Rig, measures: Measures, hinges: list[Hinge], body: Body,
         pull(rig.index["head"], head, np.array([left, back]), HEAD_SIGMA, "neck", *extremities.face_roles(body))
     for side, turns in feet.items():
         told_by = f"ankle.{side}", f"toe.{side}" if f"toe.{side}" in body else f"knee.{side}"
-        pull(rig.index[f"foot.{side}"], turns.foot, np.array([left, back]), FOOT_SIGMA, *told_by)
+        pull(rig.index[f"foot.{side}"], turns.foot, np.array([left, back]), FOOT_SIGMA, *told_by, sure=turns.sure)
         if f"toe.{side}" in rig.index:
-            pull(rig.index[f"toe.{side}"], turns.toes, np.array([back]), TOE_SIGMA, *told_by)
+            pull(rig.index[f"toe.{side}"], turns.toes, np.array([back]), TOE_SIGMA, *told_by, sure=turns.sure)
 
     names = list(measures.joints)
     shares = np.array([POINT_SHARES.get(name.split(".")[0], 1.0) for name in names])
@@ -89,8 +89,7 @@ def _first_guess(rig: Rig, measures: Measures, hinges: list[Hinge], body: Body, 
         given["head"] = head
         for number, bone in enumerate(rig.chain("neck"), 1):
             given[rig.roles[bone]] = between(chest, head, number / (len(rig.chain("neck")) + 1))
-    for side, turns in feet.items():
-        given |= {f"foot.{side}": turns.foot, f"toe.{side}": turns.toes}
+    ends = {f"{part}.{side}": (turn, turns.sure) for side, turns in feet.items() for part, turn in (("foot", turns.foot), ("toe", turns.toes))}
     limbs = {f"{bone}.{side}": (f"{start}.{side}", f"{end}.{side}") for side in "LR" for bone, start, end in (
         ("thigh", "hip", "knee"), ("shin", "knee", "ankle"), ("upper_arm", "shoulder", "elbow"), ("forearm", "elbow", "wrist"))}
     lower = {hinge.bone: hinge for hinge in hinges}
@@ -110,6 +109,8 @@ def _first_guess(rig: Rig, measures: Measures, hinges: list[Hinge], body: Body, 
                 hinge = hinge_of[bone]
                 far = limbs[rig.roles[hinge.bone]][1]
                 world[:, bone] = _twist(along, joints[far] - joints[end], world[:, bone] @ hinge.bend, body.fps) @ world[:, bone]
+        elif role in ends:
+            world[:, bone] = between(carrier, *ends[role])
         else:
             world[:, bone] = carrier
     return world

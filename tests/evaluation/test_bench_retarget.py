@@ -62,7 +62,7 @@ def test_the_command_measures_and_writes(world: Path, capsys):
     measured = {one["clip"].split("/")[-1]: one for one in json.loads(data.read_text())}
     assert set(measured) == {"walk", "treadmill", "sway"}, "the test split alone"
     walk, treadmill = measured["walk"], measured["treadmill"]
-    assert (walk["rig"], walk["frames"], walk["flips"], walk["wrong_way"]) == ("small", 30, 0, 0)
+    assert (walk["rig"], walk["frames"], walk["flips"], walk["source_flips"], walk["wrong_way"]) == ("small", 30, 0, 0, 0)
     assert walk["joint_error"] < 0.5 and walk["end_error"] < 20
     assert walk["skate"] < 1 and walk["source_skate"] < 1 and walk["seconds"] > 0
     assert treadmill["source_skate"] < 3, "a walk in place travels at the speed that its feet claim"

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from backend.errors import Cancelled, KineliftError
-from backend.fitting.fit import fit_motion
+from backend.evaluation.retargeting import turn_speeds
+from backend.fitting.fit import fit_motion, solved
+from backend.fitting.human import plan as human_plan
 from backend.fitting.kinematics import Rig, forward, load_rig, relative
 from backend.fitting.limits import hinges
+from backend.fitting.solver import solve
 from backend.motion.motion3d import Motion3D
 from rigs import load_skeleton
 from tests.fitting.human import armature_file, dance, human, joints_of, motion_of, pose, waves
@@ -114,6 +117,28 @@ def test_straight_and_overstretched_legs_keep_knees_forward(tmp_path: Path):
         assert np.degrees(hinge.flexion(turns)).min() > -1, rig.names[hinge.bone]
     speed = Rotation.from_matrix((turns[1:] @ np.swapaxes(turns[:-1], -1, -2)).reshape(-1, 3, 3)).magnitude()
     assert np.degrees(speed).max() < 25
+
+
+@pytest.mark.parametrize(("about", "bent"), [((1, 0, 0), 0.3), ((-1, 0, 0), 0.9), ((0, 1, 0), 0.3), ((-0.6, 0.8, 0), 0.6)],
+                         ids=("back", "forth", "aside", "askew"))
+def test_feet_without_toes_do_not_flip_when_the_body_goes_over(tmp_path: Path, about: tuple[float, float, float], bent: float):
+    """Nothing but the shins tells of feet in the air, which are carried by them whichever way they point."""
+    armature, rig = human(tmp_path)
+    over = 2 * np.pi * np.clip(np.arange(75) / 60 - 0.1, 0, 1)
+    wave = waves(75, 30, (0.3, 0.1, 0.1))
+    angles = {"pelvis": over[:, None] * about, "thigh.L": wave - [bent, 0, 0], "thigh.R": -wave - [bent, 0, 0], "shin.L": np.tile([2 * bent, 0, 0], (75, 1)),
+              "shin.R": np.tile([bent, 0, 0], (75, 1))}
+    rise = np.stack([0 * over, 0 * over, 0.5 * (1 - np.cos(over))], axis=-1)
+    result = fit(motion_of(joints_of(rig, *pose(rig, angles, rig.heads[0] + rise))), armature, tmp_path)
+    fastest = turn_speeds(turns_of(rig, result), 30.0).max(axis=0)
+    for side in "LR":
+        assert fastest[rig.index[f"foot.{side}"]] < 25
+        assert fastest[rig.index[f"toe.{side}"]] < 25
+    world, _ = forward(rig, turns_of(rig, result), result["root_positions"])
+    upside_down = np.flatnonzero(np.cos(over) < -0.9)
+    for side in "LR":
+        shin, foot = (world[upside_down, rig.index[f"{part}.{side}"]] for part in ("shin", "foot"))
+        assert np.degrees(Rotation.from_matrix(np.swapaxes(shin, -1, -2) @ foot).magnitude()).max() < 50, "a foot in the air goes with its shin"
 
 
 def test_smoothness_does_not_blur_a_fast_arm(tmp_path: Path):
@@ -219,3 +244,18 @@ def test_load_rig_refuses_a_pelvis_that_carries_nothing(tmp_path: Path):
     np.savez(path, **arrays)
     with pytest.raises(KineliftError, match="not carried"):
         load_rig(path)
+
+
+@pytest.mark.parametrize(("far", "harder"), [(0.1, 1000), (0.2, 10)])
+def test_joints_that_are_pressed_the_wrong_way_are_held_harder(tmp_path: Path, far: float, harder: float):
+    """Ankles that are drawn ahead of straight legs, as where a body is built quite otherwise, would bend the knees back."""
+    _, rig = human(tmp_path)
+    plan = human_plan(motion_of(joints_of(rig, *pose(rig, {}, np.repeat(rig.heads[:1], 8, axis=0)))), "motion", rig, "never")
+    targets = plan.targets.pulls.point_targets.copy()
+    targets[:, [list(plan.targets.joints).index(f"ankle.{side}") for side in "LR"], 1] -= far
+    pulls = replace(plan.targets.pulls, point_targets=targets, point_weights=harder * plan.targets.pulls.point_weights)
+    plan = replace(plan, targets=replace(plan.targets, pulls=pulls))
+    given_way, _ = solve(rig, pulls, plan.hinges, plan.stiffness, plan.targets.turns, plan.targets.root, lambda fraction: None)
+    turns, _ = solved(plan, lambda fraction: None)
+    least, usual = (np.degrees([hinge.flexion(found) for hinge in plan.hinges]).min() for found in (turns, given_way))
+    assert least > -1 > usual

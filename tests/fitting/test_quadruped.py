@@ -15,6 +15,7 @@ from backend.fitting.quadruped.rest import hinges, read_rest
 from tests.fitting import human
 from tests.fitting.quadruped import HEIGHT, armature_file, horse, joints_of, motion_of, pose, prance, walk
 from tests.fitting.test_fit import fit, fitted_joints, turns_of
+from tests.motions import _bend as bend
 
 FEET = [f"{pair}_foot.{side}" for pair in ("front", "back") for side in "LR"]
 
@@ -72,6 +73,41 @@ def test_a_limb_without_an_elbow_bends_below_it_where_elbows_are_seen(tmp_path: 
     result = fit(motion_of(joints, skeleton_name="ap10k-paws"), other, tmp_path)
     assert wrong_way(stiff, turns_of(stiff, result)) < 1
     assert fastest(turns_of(stiff, result)) < 45
+
+
+def test_a_limb_without_an_elbow_bends_at_its_carpus_where_an_animal_crouches(tmp_path: Path):
+    """Elbows go behind the line from the shoulder to the foot, carpi before it: each is where its own joint can be."""
+    _, rig = horse(tmp_path)
+    joints = {role: at.repeat(20, 0) for role, at in joints_of(rig, *pose(rig, {}, rig.heads[:1])).items()}
+    down = np.linspace(0.3, 0.55, 20)[:, None] * [0.0, 0.0, 1.0]
+    for side in "LR":
+        front, hind = (joints[f"{foot}_foot.{side}"] for foot in ("front", "back"))
+        joints[f"elbow.{side}"] = bend(joints[f"shoulder.{side}"] - down, front, 0.53, 0.86, np.array([0.0, 1.0, 0.0]))
+        joints[f"hock.{side}"] = bend(joints[f"hip.{side}"] - down, hind, 0.74, 0.56, np.array([0.0, 1.0, 0.0]))
+    for role in joints:
+        if not role.startswith(("front_foot", "back_foot", "elbow", "hock")):
+            joints[role] = joints[role] - down
+    other, stiff = horse(tmp_path, without=("upper_arm",))
+    result = fit(motion_of(joints, skeleton_name="ap10k-paws"), other, tmp_path)
+    turns, found = turns_of(stiff, result), fitted_joints(result)
+    assert wrong_way(stiff, turns) < 1
+    for foot in FEET:
+        assert np.linalg.norm(found[foot] - result["target_positions"][:, list(result["target_roles"]).index(foot)], axis=-1).max() < 0.01 * HEIGHT, foot
+    _, heads = forward(stiff, turns, result["root_positions"])
+    for side in "LR":
+        carpus, foot = heads[:, stiff.index[f"metacarpus.{side}"]], found[f"front_foot.{side}"]
+        assert (carpus[:, 1] < foot[:, 1] - 0.1 * HEIGHT).all(), "it bends ahead"
+
+
+def test_a_bone_that_goes_to_the_side_is_no_part_of_a_hinge(tmp_path: Path):
+    """A collar bone from the spine to the shoulder tells nothing of how the limb below it bends."""
+    other, _ = horse(tmp_path, without=("upper_arm",))
+    rig = load_rig(other)
+    bent = {rig.roles[hinge.bone] for hinge in hinges(rig, read_rest(rig))}
+    for side, sign in (("L", 1), ("R", -1)):
+        scapula, forearm = rig.index[f"scapula.{side}"], rig.index[f"forearm.{side}"]
+        rig.heads[scapula] = rig.heads[forearm] - [0.2 * sign, 0, 0.02]
+    assert {rig.roles[hinge.bone] for hinge in hinges(rig, read_rest(rig))} == bent - {"forearm.L", "forearm.R"}
 
 
 def test_a_carpus_just_above_the_floor_does_not_tell_where_the_shoulder_is(tmp_path: Path):

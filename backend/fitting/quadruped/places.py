@@ -189,6 +189,8 @@ def _bent(animal: Animal, rest: Rest, name: tuple[str, str], top: np.ndarray, fo
     line = unit(seen_foot - seen_top)
     out = across(seen_middle - seen_top, line) / animal.leg
     ahead = unit(np.cross(line, animal.frame[..., 0])) * (1 if animal.kinds[pair].ahead else -1)
+    if animal.kinds[pair].mirrored:
+        out = out - 2 * dot(out, ahead)[:, None] * ahead
     own = across(limb.middle - limb.top, unit(limb.foot - limb.top)) / rest.leg
     most = min(own @ np.cross(unit(limb.foot - limb.top), rest.frame[:, 0]) * (1 if animal.kinds[pair].ahead else -1), 0.0)
     out = across(out - np.minimum(dot(out, ahead) - most, 0)[:, None] * ahead, down)

@@ -38,7 +38,7 @@ def plan(motion: Motion3D, place: str, rig: Rig, contacts: str) -> Plan:
     animal = read_animal(motion, place, min(rest.height(pair) for pair in LIMBS) / rest.leg, contacts)
     if "upper_arm.L" not in rig.index and animal.kinds["front"] is ELBOW:
         # One bone from the shoulder to the carpus has no elbow: the limb bends below it.
-        animal = replace(animal, kinds=animal.kinds | {"front": replace(ELBOW, middle=LIMBS["front"].middle, ahead=True)})
+        animal = replace(animal, kinds=animal.kinds | {"front": replace(ELBOW, middle=LIMBS["front"].middle, ahead=True, mirrored=True)})
     rest = read_rest(rig, animal.kinds, {pair: upper / lower for pair, (upper, lower) in animal.lengths.items()})
     seen = np.einsum("tji,tj->ti", animal.heading, animal["tail_root"] - animal.girdle("hind")) / animal.leg
     rest = replace(rest, ends=rest.ends | {"hind": tail_root(whole, rest, np.median(seen, axis=0))})

@@ -27,6 +27,9 @@ TELLS = 0.25
 """Smallest share of a limb that its lower part may have for the ratio of both to say where the limb begins: a carpus just above the floor says
 nothing of a shoulder."""
 
+SIDEWAYS = 0.5
+"""Sine of the angle to the body's axis from left to right up to which a bone goes to the side: what hangs on it swings about that axis, and is no hinge."""
+
 BENDS_AHEAD = {"forearm": True, "metacarpus": False, "shin": False, "metatarsus": True}
 """Lower bone of a joint -> whether it goes ahead when the joint bends: elbows and hocks point back, stifles and carpi ahead."""
 
@@ -168,6 +171,8 @@ def hinges(rig: Rig, rest: Rest) -> list[Hinge]:
             end = rig.heads[limb.bones[limb.bones.index(lower) + 1]] if lower != limb.last else rig.tails[lower]
             straight, segment = unit(rig.heads[lower] - rig.heads[upper]), unit(end - rig.heads[lower])
             back = np.cross(left, straight)
+            if length(back) < SIDEWAYS:
+                continue
             bend = unit(across(-back if BENDS_AHEAD[part] else back, straight))
             bent = float(np.arctan2(segment @ bend, segment @ straight))
             least = min(bent - STRAIGHTER, 0.0)

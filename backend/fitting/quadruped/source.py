@@ -18,12 +18,14 @@ from rigs.presets import FRONT_LIMB, HIND_LIMB
 @dataclass(frozen=True)
 class Kind:
     """A pair of limbs. joints: the roles of its joints that a motion shows, from the trunk to the floor; bones: the roles of a rig's;
-    middle: the bone that begins at the joint in the middle; ahead: whether that joint lies before the line from the trunk to the foot."""
+    middle: the bone that begins at the joint in the middle; ahead: whether that joint lies before the line from the trunk to the foot;
+    mirrored: whether the motion's lies on the other side of it, as an elbow does for a carpus."""
 
     joints: tuple[str, str, str]
     bones: tuple[str, ...]
     middle: str
     ahead: bool
+    mirrored: bool = False
 
 
 LIMBS = {"front": Kind(("shoulder", "carpus", "front_foot"), FRONT_LIMB, "metacarpus", True),
