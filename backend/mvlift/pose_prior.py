@@ -71,6 +71,8 @@ class PosePrior:
         for name, shape in shapes.items():
             if tuple(arrays[name].shape) != shape:
                 raise ValueError(f"{name} of shape {list(arrays[name].shape)}")
+            if not arrays[name].isfinite().all():
+                raise ValueError(f"{name} holds a value that is not a number")
         return cls(skeleton, **{name: arrays[name].float() for name in shapes})
 
     def save(self, folder: Path) -> Path:

@@ -78,7 +78,8 @@ def test_a_prior_comes_back_from_its_file_and_knows_no_side(prior: PosePrior, mo
 
 
 @pytest.mark.parametrize("spoil", [lambda prior, path: path.write_bytes(b"no tensors"),
-                                   lambda prior, path: replace(prior, mean=prior.mean[:3]).save(path.parent)])
+                                   lambda prior, path: replace(prior, mean=prior.mean[:3]).save(path.parent),
+                                   lambda prior, path: replace(prior, lengths=prior.lengths * math.nan).save(path.parent)])
 def test_a_spoilt_prior_is_named(tmp_path: Path, prior: PosePrior, spoil):
     folder = make_pack(tmp_path / "tiny")
     spoil(prior, folder / PRIOR)
@@ -95,8 +96,12 @@ def test_the_first_fit_shows_what_was_filmed_by_bones_that_keep_their_lengths(mo
     body = fit.bodies()[0].double().numpy()
     rays = track.rays[:, :JOINTS].double().numpy()
     assert np.linalg.norm(body[..., :2] / body[..., 2:] - rays, axis=-1).mean() < 0.01
-    lengths = bone_lengths(body, list(SKELETON.parents))[:, [child - 1 for child in prior.rigid]]
-    assert lengths.std(0).max() < 1e-5
+    lengths = bone_lengths(body, list(SKELETON.parents))
+    assert lengths[:, [child - 1 for child in prior.rigid]].std(0).max() < 1e-5
+    order = SKELETON.mirror_order[:JOINTS]
+    for child in prior.rigid:  # left and right alike, though not as usual: the walker is another one
+        assert lengths[0, child - 1] == pytest.approx(lengths[0, order[child] - 1], rel=1e-4)
+    assert np.abs(lengths[0, [child - 1 for child in prior.rigid]] / prior.lengths[prior.rigid].numpy() - 1).max() > 1e-3
     true = seen_by(camera(), motion)
     facing = [body_axes(points[:, :JOINTS] * [1, 1, -1], SKELETON)[:, 2] for points in (body, true)]
     assert np.median((facing[0] * facing[1]).sum(-1)) > 0.8
@@ -150,10 +155,13 @@ def test_views_that_are_right_mend_the_fit(model: LiftModel, prior: PosePrior):
     hidden = (slice(20, 50), [SKELETON.joints.index(name) for name in ("LElbow", "LWrist")])
     track = knowing(model, motion, hidden)
     assert len(track.starts) > 2
-    alone = off(first_fit(track, prior, up_of(PITCH), QUICK.fit, lambda fraction: None).bodies()[0].double().numpy(), true)
+    fit = first_fit(track, prior, up_of(PITCH), QUICK.fit, lambda fraction: None)
+    for _ in range(QUICK.calls):  # as many steps, and nothing drawn
+        fit.run(QUICK.iterations)
+    alone = fit.bodies()[0].double().numpy()
     found = alternate(track, prior, up_of(PITCH), 0, QUICK).points.double().numpy()
-    assert off(found, true) < min(0.03, 0.6 * alone)
-    assert off(found[hidden[0]], true[hidden[0]]) < 0.05
+    assert off(found, true) < min(0.03, 0.75 * off(alone, true))
+    assert off(found[hidden[0]], true[hidden[0]]) < min(0.05, 0.75 * off(alone[hidden[0]], true[hidden[0]]))
     ball = SKELETON.keypoints.index("Ball")
     size = np.linalg.norm(true[:, HIPS].mean(1), axis=-1).mean() / np.linalg.norm(found[:, HIPS].mean(1), axis=-1).mean()
     assert np.linalg.norm(found[:, ball] * size - true[:, ball], axis=-1).mean() < 0.15
@@ -162,6 +170,11 @@ def test_views_that_are_right_mend_the_fit(model: LiftModel, prior: PosePrior):
 def test_what_is_drawn_does_not_depend_on_how_far_away_a_motion_is_taken_to_be(model: LiftModel, prior: PosePrior):
     motion = walk(1.5)
     track, true = knowing(model, motion), torch.from_numpy(seen_by(camera(), motion)).float()
+    for size in (0.8, 1.0, 1.7):
+        track.take_scale(true * size)
+        first = model.body.root(track.from_camera((true * size)[track.index])[:, 0])
+        forward = (track.axes[:, 0, 2] * first).sum(-1)
+        assert forward.abs().max() < 1e-3  # every window's subject stands at its origin
     near, far = (redraw(track, true * size, 600, Noise([3]), False)[0] for size in (1.0, 1.7))
     assert torch.allclose(from_hips(near, prior), from_hips(far, prior), atol=2e-3)
 
