@@ -40,17 +40,21 @@ DEMO_TIMEOUT = 3600
 
 
 def demo(options: list[str]) -> int:
+    return in_wheel("demo", "addon/demo/make_demo.py", ["--out", str(BUILD / "demo"), *options])
+
+
+def in_wheel(name: str, script: str, options: list[str]) -> int:
+    """Runs a script of the project with the packaged extension in Blender as a module; `name`: of its folder in .build."""
     debian.ensure_packages(tools=False)
     environments.ensure(environments.development())
     environments.ensure(environments.wheel(DEMO_WHEEL))
     with step("extension package"):
         package = packaging.package_extension()
-    folder = BUILD / "demo"
+    folder = BUILD / name
     folder.mkdir(parents=True, exist_ok=True)
     wheel = BpyWheel(DEMO_WHEEL, folder / "blender-user")
-    script = ROOT / "addon/demo/make_demo.py"
-    command = [str(wheel.python), str(ROOT / "tests/programs/in_wheel.py"), str(script), "--package", str(package),
-               "--python", str(python_of(VENV)), "--out", str(folder), *options]
+    command = [str(wheel.python), str(ROOT / "tests/programs/in_wheel.py"), str(ROOT / script), "--package", str(package), "--python", str(python_of(VENV)),
+               *options]
     return subprocess.run(command, env=wheel.environment(), stdin=subprocess.DEVNULL, timeout=DEMO_TIMEOUT).returncode
 
 
@@ -88,26 +92,13 @@ def package(_options: list[str]) -> int:
 
 
 def bench(options: list[str]) -> int:
-    environments.ensure(environments.development())
     if options[:1] == ["retarget"] and "--clicks" in options:
-        return clicks([option for option in options[1:] if option != "--clicks"])
+        return in_wheel("clicks", "addon/benchmark/time_clicks.py", [option for option in options[1:] if option != "--clicks"])
+    environments.ensure(environments.development())
     if options[:1] == ["retarget"] and "--rigs" not in options and not {"-h", "--help"} & set(options):
         options = with_rigs(options)
     sys.stdout.flush()
     return subprocess.run([str(python_of(VENV)), "-m", "backend", "bench", *options], cwd=ROOT).returncode
-
-
-def clicks(options: list[str]) -> int:
-    debian.ensure_packages(tools=False)
-    environments.ensure(environments.wheel(DEMO_WHEEL))
-    with step("extension package"):
-        archive = packaging.package_extension()
-    folder = BUILD / "clicks"
-    folder.mkdir(parents=True, exist_ok=True)
-    wheel = BpyWheel(DEMO_WHEEL, folder / "blender-user")
-    command = [str(wheel.python), str(ROOT / "tests/programs/in_wheel.py"), str(ROOT / "addon/benchmark/time_clicks.py"), "--package", str(archive),
-               "--python", str(python_of(VENV)), *options]
-    return subprocess.run(command, env=wheel.environment(), stdin=subprocess.DEVNULL, timeout=DEMO_TIMEOUT).returncode
 
 
 def with_rigs(options: list[str]) -> list[str]:
