@@ -16,6 +16,7 @@ from backend.motion.bones import hold_bone_lengths
 from backend.motion.folds import unfold
 from backend.motion.motion3d import Motion3D
 from backend.motion.planting import plant
+from backend.motion.rigid_fit import things_of
 from backend.motion.root_path import root_path
 from backend.packs.model import MasModel, load_model
 from rigs import skeleton_names
@@ -58,7 +59,7 @@ class GenerateSettings:
 
 def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: dict) -> Motion3D:
     """From a centred sample [T,J+K,3] to a motion in the world: nothing folded, bones of one length, the root on its path, the feet
-    planted on the floor. In place, feet are planted first and the path is taken away then, so that a standing foot goes as fast as the ground."""
+    planted on the floor, boxes rigid. In place, feet are planted first and the path is taken away then, so that a standing foot goes as fast as the ground."""
     skeleton, fps = model.skeleton, float(model.card["fps"])
     joints = len(skeleton.joints)
     points = unfold(points, skeleton, fps)
@@ -66,7 +67,7 @@ def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: d
         points = savgol_filter(points, SMOOTHING_FRAMES, 2, axis=0)
     feet = [skeleton.joints.index(name) for name in skeleton.feet]
     body = hold_bone_lengths(points[:, :joints], list(skeleton.parents), skeleton.mirror_order[:joints], skeleton.elastic_joints)
-    objects = points[:, joints : joints + len(skeleton.objects)].copy()
+    objects = points[:, joints : joints + len(skeleton.objects)]
     travel = points[:, skeleton.keypoints.index(skeleton.travel), :2] if skeleton.travel else None
     if model.card["centring"] == "root-horizontal":
         lift, standing = np.full(len(points), float(model.card["centre_height"])), model.card.get("standing_height")
@@ -79,9 +80,9 @@ def to_motion(points: np.ndarray, model: MasModel, in_place: bool, provenance: d
     if in_place:
         planted -= path[:, None] * [1, 1, 0]
         path *= [0, 0, 1]
-    objects += path[:, None]
-    return Motion3D(planted, list(skeleton.joints), list(skeleton.parents), fps, skeleton.name, list(skeleton.objects),
-                    objects if skeleton.objects else None, provenance=provenance, roles={} if skeleton.name in skeleton_names() else skeleton.roles)
+    things = things_of(np.concatenate([planted, objects + path[:, None]], 1), np.ones(len(skeleton.keypoints), bool), skeleton)
+    return Motion3D(planted, list(skeleton.joints), list(skeleton.parents), fps, skeleton.name, **things, provenance=provenance,
+                    roles={} if skeleton.name in skeleton_names() else skeleton.roles)
 
 
 def generate(settings: GenerateSettings, out_dir: Path, report: Callable[[float, str], None] = lambda fraction, message: None) -> list[Path]:

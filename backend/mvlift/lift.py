@@ -18,11 +18,11 @@ from backend.motion.bones import hold_bone_lengths, median_lengths
 from backend.motion.cameras import view_axes
 from backend.motion.motion3d import Camera, Motion3D
 from backend.motion.planting import plant
+from backend.motion.rigid_fit import things_of
 from backend.mvlift.alternate import AlternateSettings, alternate
 from backend.mvlift.denoise import Denoised, DenoiseSettings, denoise
 from backend.mvlift.ground import floor_height, level, mean_size
 from backend.mvlift.model import LiftModel, load_lift_model
-from backend.mvlift.rigid_fit import things_of
 from backend.mvlift.skeleton_fit import fit_skeleton
 from backend.mvlift.track import Drawn, Track
 from backend.mvlift.windows import fill_gaps, up_of

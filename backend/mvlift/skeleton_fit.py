@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from backend.motion.bones import median_lengths, with_steady_bones
-from backend.mvlift.rigid_fit import hold_rigid, shape_of
+from backend.motion.rigid_fit import hold_rigid, shape_of
 from rigs import Skeleton
 
 STEPS = 6

@@ -120,7 +120,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--batch", type=int, default=TrainingSettings.batch, help="windows, of the line-conditioned network; of the other as many rows")
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
     parser.add_argument("--windows", type=int, default=WindowSettings.windows, help="how many windows stage 2 draws views for, or --motions-of generates")
-    parser.add_argument("--motions-of", metavar="PACK", default="", help="stage 3 takes motions that this pack of the kind 'mas' generates; no stage 2 then")
+    parser.add_argument("--motions-of", metavar="PACK", nargs="+", help="stage 3 takes motions that these packs of the kind 'mas' generate; no stage 2 then")
     parser.add_argument("--paper", action="store_true", help="stage 2 as the official program does it: 5,000 steps from nothing")
     parser.add_argument("--iterations", type=int, help="steps of stage 2 after the first sample")
     parser.add_argument("--calls", type=int, help="network evaluations a view for the first sample of stage 2")
@@ -131,6 +131,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--head-width", type=int, default=LiftNetworkSettings.head_width)
     parser.add_argument("--dropout", type=float, default=LiftNetworkSettings.dropout)
     parser.add_argument("--skip", action="store_true", help="let a nearly clean input pass through: for small networks and short training")
+    parser.add_argument("--start-from", metavar="PACK", help="begin with the two networks of this pack that lifts")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
 
@@ -155,7 +156,7 @@ def run(arguments) -> int:
             raise KineliftError(f"the motions have the skeleton {motions.skeleton!r}, the domain {domain.skeleton.name!r}",
                                 "Project them again with this domain", str(arguments.data), "bad-data")
     if "line" in wanted:
-        LineTrainer(motions, domain, sizes, settings, folder / "line", arguments.device).run(show("line"))
+        LineTrainer(motions, domain, sizes, settings, folder / "line", arguments.device, arguments.start_from).run(show("line"))
     if not (folder / "line" / CARD).is_file():
         raise KineliftError("there is no line-conditioned network yet", "Run the stage 'line' first", str(folder / "line"), "missing-file")
     line = load_lift_model(str(folder / "line"), str(choose_device(arguments.device)), LINE)
@@ -172,5 +173,6 @@ def run(arguments) -> int:
         rows = replace(settings, batch=max(1, settings.batch // views))
         positions, lengths, source = load_motions(folder)
         network = replace(sizes, views=views, cross="own")
-        PackTrainer(positions, lengths, line, domain, network, rows, folder, arguments.device, source=source).run(show("multiview"))
+        PackTrainer(positions, lengths, line, domain, network, rows, folder, arguments.device, arguments.start_from,
+                    source=source).run(show("multiview"))
     return 0

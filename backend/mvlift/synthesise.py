@@ -1,13 +1,14 @@
 """Stage 3 of MVLift (section 3.3): 3D motions, on whose views the network that lifts is trained.
 
-They are triangulated from the views that stage 2 drew for recorded windows. Or a MAS pack of the same subject generates them: it learned from 2D
-poses as well, the views of its motions agree, and a window takes some 80 rows of its network in place of 400.
+They are triangulated from the views that stage 2 drew for recorded windows. Or MAS packs of the same subject generate them: they learned from 2D
+poses as well, the views of their motions agree, and a window takes some 80 rows of a network in place of 400.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from backend.mas.generate import to_motion
 from backend.mas.sampler import MODES, Report, sample
 from backend.motion.files import read_npz, write_npz
 from backend.motion.motion3d import Motion3D
+from backend.motion.rigid_fit import keypoints_of
 from backend.mvlift.ground import level
 from backend.mvlift.model import LiftModel
 from backend.mvlift.skeleton_fit import fit_skeleton
@@ -25,6 +27,7 @@ from backend.mvlift.views import intersect, ring, see
 from backend.mvlift.windows import absent
 from backend.packs.model import MasModel, load_model
 from backend.training.domain import Domain
+from backend.training.widening import at_rate
 from rigs import Skeleton
 
 KEPT = 0.95  # share of the windows whose views agree best that are kept
@@ -80,15 +83,18 @@ def synthesise(domain: Domain, model: LiftModel, folder: Path, report: Report) -
     return save_motions(folder, np.stack(positions)[kept], np.array(lengths)[kept], model, {"windows": len(errors)})
 
 
-def synthesise_by(pack: str, count: int, seed: int, domain: Domain, model: LiftModel, folder: Path, report: Report) -> Path:
-    """Stage 3 in which a pack of the kind "mas" generates the motions, whole windows of them. Writes motions.npz as `synthesise` does."""
-    mas = load_model(pack, str(model.device))
-    scale = float(domain.settings["camera"]["scale"])
-    seconds = float(domain.settings["seconds"]["max"])
-    positions = generate_windows(mas, model.skeleton, model.fps, seconds, count, seed, report) / scale
+def synthesise_by(packs: Sequence[str], count: int, seed: int, domain: Domain, model: LiftModel, folder: Path, report: Report) -> Path:
+    """Stage 3 in which packs of the kind "mas" generate the motions, as many each, whole windows of them. Writes motions.npz as `synthesise` does."""
+    scale, seconds = float(domain.settings["camera"]["scale"]), float(domain.settings["seconds"]["max"])
+    found, sources = [], []
+    for number, pack in enumerate(packs):
+        mas, share = load_model(pack, str(model.device)), (count + number) // len(packs)
+        found.append(generate_windows(mas, model.skeleton, model.fps, seconds, share, seed, lambda fraction, message, number=number: report(
+            (number + fraction) / len(packs), message)) / scale)
+        sources.append({"generated_by": mas.name, "motions": share, "training": mas.card["training"]})
+    positions = np.concatenate(found)
     positions -= model.body.root(torch.from_numpy(np.nan_to_num(positions[:, 0]))).numpy()[:, None, None]
-    return save_motions(folder, positions.astype(np.float32), np.full(count, positions.shape[1]), model,
-                        {"generated_by": mas.name, "seed": seed, "training": mas.card["training"]})
+    return save_motions(folder, positions.astype(np.float32), np.full(count, positions.shape[1]), model, {"packs": sources, "seed": seed})
 
 
 def save_motions(folder: Path, positions: np.ndarray, lengths: np.ndarray, model: LiftModel, source: dict) -> Path:
@@ -104,30 +110,27 @@ def load_motions(folder: Path) -> tuple[np.ndarray, np.ndarray, dict]:
 
 
 def generate_windows(model: MasModel, skeleton: Skeleton, fps: float, seconds: float, count: int, seed: int, report: Report) -> np.ndarray:
-    """Motions of a pack as windows: positions [N,T,J,3] in metres, Z up, on a lifting pack's skeleton; nan for objects that the motions lack.
-
-    Raises KineliftError for a pack of another frame rate or subject.
-    """
-    if float(model.card["fps"]) != fps:
-        raise KineliftError(f"the pack {model.name!r} has {model.card['fps']:g} frames a second, the domain {fps:g}", "Name a pack of the domain's rate",
-                            code="wrong-pack")
-    frames, found = round(seconds * fps), []
+    """Motions of a pack as windows: positions [N,T,J,3] in metres, Z up, on a lifting pack's skeleton and at its rate; nan for objects that the
+    motions lack. Raises KineliftError for a pack of another subject."""
+    rate, found = float(model.card["fps"]) / fps, []
+    frames = round(seconds * fps)
     for first in range(0, count, BATCH):
         seeds = [seed + number for number in range(first, min(first + BATCH, count))]
 
         def within(fraction: float, message: str, first: int = first, batch: int = len(seeds)) -> None:
-            report((first + fraction * batch) / count, f"motions {first} to {first + batch} of {count}: {message}")
+            report((first + fraction * batch) / count, f"motions {first} to {first + batch} of {count} by {model.name}: {message}")
 
-        for points in sample(model, frames, seeds, MODES["fast"], within).cpu().double().numpy():
-            found.append(on_skeleton(to_motion(points, model, False, {}), skeleton, model.name))
+        for points in sample(model, 1 + math.ceil((frames - 1) * rate), seeds, MODES["fast"], within).cpu().double().numpy():
+            window = on_skeleton(to_motion(points, model, False, {}), model.skeleton, skeleton, model.name)
+            played = at_rate(np.nan_to_num(window), rate)[:frames]
+            found.append(np.where(np.isnan(window[:1]), np.nan, played))
     return np.stack(found)
 
 
-def on_skeleton(motion: Motion3D, skeleton: Skeleton, place: str) -> np.ndarray:
-    """Positions [T,P,3] of a skeleton's keypoints in a motion, by name; joints that are means of others from those, nan for objects that aren't there."""
-    known = dict(zip(motion.joint_names, motion.positions.transpose(1, 0, 2), strict=True))
-    if motion.object_positions is not None:
-        known |= dict(zip(motion.object_names, motion.object_positions.transpose(1, 0, 2), strict=True))
+def on_skeleton(motion: Motion3D, own: Skeleton, skeleton: Skeleton, place: str) -> np.ndarray:
+    """Positions [T,P,3] of a skeleton's keypoints in a motion whose skeleton is `own`, by name; joints that are means of others from those, nan
+    for objects that aren't there."""
+    known = dict(zip(own.keypoints, keypoints_of(motion, own).transpose(1, 0, 2), strict=True))
     known |= {name: (known[one] + known[other]) / 2 for name, (one, other) in skeleton.means.items() if one in known and other in known}
     missing = [name for name in skeleton.joints if name not in known]
     if missing:

@@ -14,13 +14,14 @@ from backend.devices import network_precision
 from backend.diffusion.schedule import Schedule
 from backend.errors import KineliftError
 from backend.motion.motion2d import Motion2DSet
-from backend.mvlift.model import LINE, MULTIVIEW, Features, LiftModel, make_features
+from backend.mvlift.model import LINE, MULTIVIEW, Features, LiftModel, load_lift_model, make_features
 from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
 from backend.mvlift.views import epipoles, lines_through, off_line, ring, see
 from backend.mvlift.windows import Body, absent, fill_gaps, frame, shown_lengths, up_of
+from backend.packs.model import find_pack
 from backend.training.domain import Domain
 from backend.training.project import CLEAR
-from backend.training.train import Trainer, TrainingSettings, crops, data_card, masked_loss
+from backend.training.train import StartingPoint, Trainer, TrainingSettings, crops, data_card, masked_loss
 from rigs import Skeleton
 
 STEPS, TAU = 1000, 1.0  # the paper's schedule
@@ -116,6 +117,11 @@ class LiftTrainer(Trainer):
     kind = LINE
     body: Body
 
+    def load_start(self, pack: str) -> StartingPoint:
+        folder = find_pack(pack) / ("line" if self.kind == LINE else "")
+        model = load_lift_model(str(folder), str(self.device), self.kind)
+        return StartingPoint(model.name, model.card, model.skeleton.keypoints, model.denoiser.state_dict(), model.features.mean, model.features.std)
+
     def make_schedule(self) -> Schedule:
         return Schedule(STEPS, TAU)
 
@@ -158,10 +164,13 @@ class LiftTrainer(Trainer):
 class LineTrainer(LiftTrainer):
     """Stage 1: a view is denoised that may be told the line on which each of its points lies."""
 
-    def __init__(self, motions: Motion2DSet, domain: Domain, network: LiftNetworkSettings, settings: TrainingSettings, folder: Path, device: str):
+    keypoint_features = (2, 3)
+
+    def __init__(self, motions: Motion2DSet, domain: Domain, network: LiftNetworkSettings, settings: TrainingSettings, folder: Path, device: str,
+                 start_from: str | None = None):
         require_lift(domain)
         self.body = usual_body(motions, domain.skeleton)
-        super().__init__(in_rays(motions, distances_of(motions, domain)), domain, network, settings, folder, device)
+        super().__init__(in_rays(motions, distances_of(motions, domain)), domain, network, settings, folder, device, start_from)
 
     def find_normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
         rng, mix = np.random.default_rng(self.settings.seed), self.body.mixing()
@@ -223,12 +232,13 @@ class MultiviewTrainer(LiftTrainer):
     """
 
     kind = MULTIVIEW
+    keypoint_features = (2, 2, 1)
 
     def __init__(self, motions: np.ndarray, lengths: np.ndarray, line: LiftModel, domain: Domain, network: LiftNetworkSettings,
-                 settings: TrainingSettings, folder: Path, device: str):
+                 settings: TrainingSettings, folder: Path, device: str, start_from: str | None = None):
         require_lift(domain)
         self.body, self.line, self.lengths = line.body, line, lengths
-        super().__init__(motions, domain, network, settings, folder, device)
+        super().__init__(motions, domain, network, settings, folder, device, start_from)
 
     def make_network(self, settings: LiftNetworkSettings) -> LiftDenoiser:
         network = super().make_network(settings)

@@ -111,8 +111,46 @@ def standing_height(motions: Motion2DSet, domain: Domain) -> float | None:
     return None if found is None else round(found, 4)
 
 
+@dataclass(frozen=True)
+class StartingPoint:
+    """A trained network that another begins with: its pack's name and card, its keypoints, weights, and mean and std [J,2] of what it sees."""
+
+    name: str
+    card: dict
+    keypoints: tuple[str, ...]
+    weights: dict[str, torch.Tensor]
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    @torch.no_grad()
+    def give_to(self, network: torch.nn.Module, keypoints: tuple[str, ...], features: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Sets a network's weights. What belongs to a keypoint goes to the one of that name, and is 0 for keypoints that are new.
+
+        Args: keypoints of the network; features: how many numbers of a keypoint it is told, part by part. Returns: the indices of keypoints
+        both know, in the network and here. Raises RuntimeError for a network of other sizes.
+        """
+        shared = [(keypoints.index(name), self.keypoints.index(name)) for name in keypoints if name in self.keypoints]
+        mine, theirs = (list(side) for side in zip(*shared)) if shared else ([], [])
+
+        def moved(weight: torch.Tensor, sizes: tuple[int, ...]) -> torch.Tensor:
+            parts = []
+            for part, size in zip(weight.split([len(self.keypoints) * size for size in sizes]), sizes):
+                new = weight.new_zeros(len(keypoints), size, *weight.shape[1:])
+                new[mine] = part.unflatten(0, (len(self.keypoints), size))[theirs]
+                parts.append(new.flatten(0, 1))
+            return torch.cat(parts)
+
+        network.load_state_dict(self.weights | {
+            "frame_in.weight": moved(self.weights["frame_in.weight"].T, features).T,
+            "frame_out.weight": moved(self.weights["frame_out.weight"], features[:1]),
+            "frame_out.bias": moved(self.weights["frame_out.bias"], features[:1])})
+        return shared
+
+
 class Trainer:
     """Owns the network, its moving average and the optimiser; resumes from `folder`/training.pt when it is there."""
+
+    keypoint_features = (2,)  # what a network is told of a keypoint, part by part
 
     def __init__(self, motions: Motion2DSet, domain: Domain, network: DenoiserSettings, settings: TrainingSettings, folder: Path,
                  device: str, start_from: str | None = None):
@@ -154,16 +192,23 @@ class Trainer:
     def checkpoint(self) -> Path:
         return self.folder / "training.pt"
 
-    def _start_from(self, pack: str) -> None:
+    def load_start(self, pack: str) -> StartingPoint:
+        """The network of the pack that training begins with."""
         model = load_model(pack, str(self.device))
+        return StartingPoint(model.name, model.card, model.skeleton.keypoints, model.denoiser.state_dict(), model.mean, model.std)
+
+    def _start_from(self, pack: str) -> None:
+        start = self.load_start(pack)
         try:
-            self.denoiser.load_state_dict(model.denoiser.state_dict())
+            shared = start.give_to(self.denoiser, self.domain.skeleton.keypoints, self.keypoint_features)
         except RuntimeError as error:
             raise KineliftError(f"the pack to start from has another network ({error})", "Give the same sizes", pack, "bad-pack") from error
         self.average = {key: value.detach().clone() for key, value in self.denoiser.state_dict().items()}
-        self.mean, self.std = model.mean, model.std
-        earlier = dict(model.card["training"])
-        self.before = [*earlier.pop("before", []), {"pack": model.name, **earlier}]
+        self.mean, self.std = self.mean.clone(), self.std.clone()
+        for mine, theirs in shared:
+            self.mean[mine], self.std[mine] = start.mean[theirs], start.std[theirs]
+        earlier = dict(start.card["training"])
+        self.before = [*earlier.pop("before", []), {"pack": start.name, **earlier}]
 
     def _resume(self) -> None:
         if not self.checkpoint.is_file():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,23 +11,24 @@ import pytest
 import torch
 
 from backend.__main__ import main
+from backend.diffusion.schedule import Schedule
 from backend.errors import Cancelled, KineliftError
 from backend.motion.bones import bone_lengths
 from backend.motion.motion2d import Motion2DSet
 from backend.mvlift.lift import LiftSettings, lift
 from backend.mvlift.model import LINE, load_lift_model
-from backend.mvlift.network import LiftNetworkSettings
+from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
 from backend.mvlift.optimise import FAST, PAPER, Optimiser
 from backend.mvlift.stages import PackTrainer
 from backend.mvlift.synthesise import chunks, load_motions, synthesise
-from backend.mvlift.training import LineTrainer, MultiviewTrainer, feature_weights, hide, middle_elevation, mirrored
+from backend.mvlift.training import STEPS, TAU, LineTrainer, MultiviewTrainer, feature_weights, hide, middle_elevation, mirrored
 from backend.mvlift.views import off_line, ring, see
 from backend.packs.catalogue import read_pack
 from backend.training.domain import Domain
 from backend.training.project import clear_distance, film, project
-from backend.training.train import TrainingSettings
+from backend.training.train import StartingPoint, Trainer, TrainingSettings
 from rigs import load_skeleton
-from tests.mvlift.lifting import SKELETON, walk
+from tests.mvlift.lifting import SKELETON, make_pack, walk
 from tests.mvlift.lifting import film as film_footage
 from tests.training.clips import TOML, write_clips, write_domain
 
@@ -112,6 +114,31 @@ def test_only_domains_for_lifting_are_lifted(data, tmp_path: Path, capsys):
     assert "not for lifting" in capsys.readouterr().err
     assert main(["train", "--domain", str(folder / "walks.toml"), *arguments]) == 1
     assert "train-lift" in capsys.readouterr().err
+
+
+def test_a_run_starts_from_the_line_network_of_a_pack(data, line: LineTrainer, tmp_path: Path):
+    domain, motions, _ = data
+    make_pack(tmp_path / "old")
+    shutil.copytree(line.folder, tmp_path / "old" / "line")
+    started = LineTrainer(motions, domain, WIDER, LEARNING, tmp_path / "new", "cpu", str(tmp_path / "old"))
+    for key, value in started.denoiser.state_dict().items():
+        assert torch.equal(value, line.average[key].half().float()), key
+    assert torch.allclose(started.std, line.std, atol=1e-3)
+    assert started.card()["training"]["before"][0]["pack"] == "line"
+
+
+@pytest.mark.parametrize("trainer", [LineTrainer, PackTrainer])
+def test_networks_start_from_those_of_other_keypoints(trainer: type[Trainer]):
+    """What is given of a keypoint goes with it."""
+    torch.manual_seed(0)
+    few, many = (LiftDenoiser(replace(NETWORK, keypoints=3, conditions=9), Schedule(STEPS, TAU)).eval() for _ in range(2))
+    start = StartingPoint("old", {}, ("Hip", "Knee", "Ball"), few.state_dict(), torch.zeros(3, 2), torch.ones(3, 2))
+    start.give_to(many, ("Ball", "Box", "Hip"), trainer.keypoint_features)
+    steps = torch.tensor([[40]])
+    told = [torch.randn(1, 1, 6, 3, size) for size in trainer.keypoint_features]  # x_t, then what is given
+    known = [torch.stack([part[..., 2, :], torch.zeros_like(part[..., 0, :]), part[..., 0, :]], -2) for part in told]
+    found, expected = (network(x, steps, torch.cat([part.flatten(3) for part in given], -1)) for network, (x, *given) in ((many, told), (few, known)))
+    assert torch.allclose(found[..., [2, 0], :], expected[..., [0, 2], :], atol=1e-6)
 
 
 def test_windows_are_framed_and_mirrored(line: LineTrainer):

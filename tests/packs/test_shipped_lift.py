@@ -42,7 +42,7 @@ def motion(model: LiftModel) -> np.ndarray:
         mas = load_model(pack.name, "cpu")
         generated = to_motion(sample(mas, round(5 * model.fps), [31], MODES["fast"])[0].double().numpy(), mas, False, {})
         try:
-            return on_skeleton(generated, model.skeleton, pack.name)[:, : len(model.skeleton.joints)].astype(np.float64)
+            return on_skeleton(generated, mas.skeleton, model.skeleton, pack.name)[:, : len(model.skeleton.joints)].astype(np.float64)
         except KineliftError:
             continue
     pytest.fail(f"no shipped pack generates what {model.name} lifts")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from backend.__main__ import main
-from backend.diffusion.denoiser import DenoiserSettings
+from backend.diffusion.denoiser import Denoiser, DenoiserSettings
 from backend.errors import Cancelled, KineliftError
 from backend.evaluation.evaluate import training_steps
 from backend.motion.motion2d import Motion2DSet
@@ -20,7 +20,7 @@ from backend.motion.motion3d import Motion3D
 from backend.packs.catalogue import list_packs, read_pack
 from backend.packs.model import load_model
 from backend.training.project import project
-from backend.training.train import Trainer, TrainingSettings, crops, masked_loss, normalisation, standing_height
+from backend.training.train import StartingPoint, Trainer, TrainingSettings, crops, masked_loss, normalisation, standing_height
 from tests.rigs.test_skeletons import OCTOPUS
 from tests.training.clips import TOML, walks, write_clips
 
@@ -114,6 +114,20 @@ def test_a_run_starts_from_a_pack_and_its_card_says_so(data, tmp_path: Path):
     training = load_model(str(tmp_path / "second"), "cpu").card["training"]
     assert (training["steps"], training["before"][0]["pack"], training["before"][0]["steps"]) == (20, "first", 10)
     assert training_steps(training) == 30
+
+
+def test_a_network_starts_from_one_of_other_keypoints():
+    old, new = ("Hip", "Knee", "Ball"), ("Ball", "Box", "Hip")
+    torch.manual_seed(0)
+    few = Denoiser(replace(NETWORK, keypoints=3, skip=True)).eval()
+    many = Denoiser(replace(NETWORK, keypoints=3, skip=True)).eval()
+    start = StartingPoint("old", {}, old, few.state_dict(), torch.zeros(3, 2), torch.ones(3, 2))
+    assert start.give_to(many, new, (2,)) == [(0, 2), (2, 0)]
+    x, steps = torch.randn(2, 5, 3, 2), torch.tensor([3, 70])
+    known = torch.stack([x[:, :, 2], torch.zeros(2, 5, 2), x[:, :, 0]], 2)  # the knee, which the new skeleton lacks, at its mean
+    expected, found = few(known, steps), many(x, steps)
+    assert torch.allclose(found[:, :, [2, 0]], expected[:, :, [0, 2]], atol=1e-6)
+    assert torch.allclose(found[:, :, 1], many.abar[steps].sqrt()[:, None, None] * x[:, :, 1])
 
 
 def test_a_pack_to_start_from_must_have_the_same_network(data, tmp_path: Path):

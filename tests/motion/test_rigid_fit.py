@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from backend.motion.motion3d import Motion3D
-from backend.mvlift.rigid_fit import find_size, hold_rigid, keypoints_of, shape_of, things_of
+from backend.motion.rigid_fit import find_size, hold_rigid, keypoints_of, shape_of, things_of
 from backend.mvlift.skeleton_fit import fit_skeleton
 from backend.mvlift.views import intersect, ring, see
 from rigs import load_skeleton
