@@ -55,7 +55,7 @@ def alternate(track: Track, prior: PosePrior, up: torch.Tensor, seed: int, setti
         drawn = from_hips(drawn, prior)
         fit.run(settings.iterations, drawn=drawn[None, :, : len(prior.lengths)])
         points = with_things(fit, track, drawn)
-    return Drawn(points.to(track.rays), track.merged_normal(normal))
+    return Drawn(points.to(track.rays), track.merged_normal(normal), floor=fit.floors()[0])
 
 
 def first_fit(track: Track, prior: PosePrior, up: torch.Tensor, settings: FitSettings, report: Callable[[float], None]) -> BodyFit:

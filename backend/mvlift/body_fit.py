@@ -18,6 +18,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d, median_filter
 
 from backend.mvlift.pose_prior import PosePrior
+from backend.mvlift.track import Floor
 from backend.mvlift.windows import fill_gaps, hips_of
 from rigs import Skeleton
 
@@ -94,10 +95,14 @@ class BodyFit:
         pose = self.prior.pose(self.latents, stretch.exp()[:, None])
         return HANDED * (pose @ roma.special_gramschmidt(self.direction).transpose(-1, -2)) + self.place.unsqueeze(-2), pose
 
+    def _tilted(self) -> torch.Tensor:
+        """Up [B,3] as the floor has it."""
+        normal = self.up + torch.stack([self.tilt[:, 0], torch.zeros_like(self.tilt[:, 0]), self.tilt[:, 1]], -1)
+        return normal / normal.norm(dim=-1, keepdim=True)
+
     def _lowest(self, body: torch.Tensor) -> torch.Tensor:
         """Heights [B,T] of the lowest foot of bodies [B,T,J,3], in their sizes, from the camera."""
-        normal = self.up + torch.stack([self.tilt[:, 0], torch.zeros_like(self.tilt[:, 0]), self.tilt[:, 1]], -1)
-        heights = (body[:, :, self.feet] * (normal / normal.norm(dim=-1, keepdim=True))[:, None, None]).sum(-1) / self.prior.size
+        heights = (body[:, :, self.feet] * self._tilted()[:, None, None]).sum(-1) / self.prior.size
         return -LOWEST * torch.logsumexp(-heights / LOWEST, -1)
 
     def _off_floor(self, body: torch.Tensor) -> torch.Tensor:
@@ -144,6 +149,11 @@ class BodyFit:
     def bodies(self) -> torch.Tensor:
         """[B,T,J,3]"""
         return self._posed()[0]
+
+    @torch.no_grad()
+    def floors(self) -> list[Floor]:
+        """The floor of each row, which feet were told to stand on."""
+        return [Floor(up, float(height) * self.prior.size) for up, height in zip(self._tilted(), self.floor[:, 0])]
 
     @torch.no_grad()
     def costs(self) -> torch.Tensor:

@@ -44,7 +44,7 @@ def level(motions: Sequence[np.ndarray], skeleton: Skeleton, fps: float) -> np.n
         points, weights = contact_points([motion @ turn.T for motion in motions], skeleton, fps, lands)
         if len(points) < 3:
             return turn
-        turn = _upright(points @ turn / size, weights)
+        turn = _plane_upright(points @ turn / size, weights)
     return turn
 
 
@@ -53,7 +53,7 @@ def mean_size(motions: Sequence[np.ndarray], skeleton: Skeleton) -> float:
     return float(np.mean([size_of(motion, limbs(skeleton)) for motion in motions]))
 
 
-def _upright(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _plane_upright(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The turn [3,3] that makes the plane through points [N,3] level; weights [N]. Steps and false contacts count less."""
     middle = np.average(points, axis=0, weights=weights)
     rows, height = np.column_stack([points[:, :2] - middle[:2], np.ones(len(points))]), points[:, 2] - middle[2]
@@ -61,9 +61,12 @@ def _upright(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
     for _ in range(REWEIGHTED):
         slope = np.linalg.solve(rows.T @ (trust[:, None] * rows) + prior, rows.T @ (trust * height))
         trust = weights / np.maximum(1, np.abs(height - rows @ slope) / UNEVEN)
-    axis = np.array([-slope[1], slope[0], 0.0])  # from the plane's normal to Z
-    size = np.linalg.norm(axis)
-    return Rotation.from_rotvec(axis / max(size, 1e-12) * np.arctan(size)).as_matrix()
+    return upright(np.array([-slope[0], -slope[1], 1.0]))
+
+
+def upright(normal: np.ndarray) -> np.ndarray:
+    """The shortest turn [3,3] that brings a direction [3] to Z."""
+    return Rotation.align_vectors([[0, 0, 1]], [normal])[0].as_matrix()
 
 
 def floor_height(motions: Sequence[np.ndarray], skeleton: Skeleton, fps: float) -> float:

@@ -21,7 +21,7 @@ from backend.motion.planting import plant
 from backend.motion.rigid_fit import things_of
 from backend.mvlift.alternate import AlternateSettings, alternate
 from backend.mvlift.denoise import Denoised, DenoiseSettings, denoise
-from backend.mvlift.ground import floor_height, level, mean_size
+from backend.mvlift.ground import floor_height, level, mean_size, upright
 from backend.mvlift.model import LiftModel, load_lift_model
 from backend.mvlift.skeleton_fit import fit_skeleton
 from backend.mvlift.track import Drawn, Track
@@ -205,15 +205,31 @@ def smoothed(points: np.ndarray) -> np.ndarray:
     return savgol_filter(points, SMOOTHING_FRAMES, 2, axis=0) if len(points) >= SMOOTHING_FRAMES else points
 
 
-def on_one_floor(motions: list[np.ndarray], model: LiftModel, standing: float) -> tuple[list[np.ndarray], float]:
+def on_one_floor(motions: list[np.ndarray], floors: np.ndarray, skeleton: Skeleton) -> tuple[list[np.ndarray], float]:
     """Motions [F,J,3] whose camera is at the origin, Z up, each scaled about the camera so that all stand on one floor; and the
-    height of that floor, below the camera."""
-    floors = np.array([floor_height([motion], model.skeleton, model.fps) - standing for motion in motions])
-    floor, lowest = float(np.median(floors)), LOWEST_CAMERA * mean_size(motions, model.skeleton)
+    height of that floor, below the camera. floors [P]: the height of each motion's own."""
+    floor, lowest = float(np.median(floors)), LOWEST_CAMERA * mean_size(motions, skeleton)
     if floor > -lowest or len(motions) == 1:
         return motions, floor
     shares = np.clip(floor / np.minimum(floors, -lowest), *FLOOR_SHARES)
     return [motion * share for motion, share in zip(motions, shares)], floor
+
+
+def found_floors(motions: list[np.ndarray], results: list[Drawn], scales: list[float], axes: np.ndarray, model: LiftModel) -> tuple[np.ndarray, np.ndarray]:
+    """The turn [3,3] that makes the floor of motions [F,J,3] level, and the heights [P] at which each one's feet stand then.
+
+    scales: metres of one unit of a result; axes [3,3]: the camera's in the motions' world. What was found along with a motion is taken, since a jump
+    or a gallop has few contacts that would tell; else the feet's contacts tell.
+    """
+    if any(result.floor is None for result in results):
+        turn = level(motions, model.skeleton, model.fps)
+        return turn, np.array([floor_height([motion @ turn.T], model.skeleton, model.fps) for motion in motions])
+    normals = [result.floor.up.double().numpy() @ axes for result in results]
+    turn, heights = upright(np.mean(normals, axis=0)), []
+    for motion, result, scale, normal in zip(motions, results, scales, normals):
+        root = np.median(model.body.root(torch.from_numpy(motion)).numpy(), axis=0)
+        heights.append((turn @ (root + (result.floor.height * scale - normal @ root) * normal))[2])
+    return turn, np.array(heights)
 
 
 def to_world(model: LiftModel, found: list[Subject], results: list[Drawn], up: torch.Tensor, focal: float, poses: Poses2D,
@@ -224,13 +240,13 @@ def to_world(model: LiftModel, found: list[Subject], results: list[Drawn], up: t
     height = settings.height or float(body["height"])
     standing = float(body["standing_height"]) * height / float(body["height"])
     axes = view_axes(torch.tensor(0.0), torch.atan2(-up[2], up[1]).cpu()).double().numpy()
-    motions = []
+    motions, scales = [], []
     for result in results:
         points = fit_skeleton(result.points[None].double(), result.normal[None].double(), skeleton)[0].cpu().numpy()
-        metres = points * (height / float(body["height"])) * (float(body["bones"]) / stature(model, points))
-        motions.append(smoothed(metres) @ axes)
-    turn = level(motions, skeleton, model.fps)
-    motions, floor = on_one_floor([motion @ turn.T for motion in motions], model, standing)
+        scales.append(height / float(body["height"]) * float(body["bones"]) / stature(model, points))
+        motions.append(smoothed(points * scales[-1]) @ axes)
+    turn, heights = found_floors(motions, results, scales, axes, model)
+    motions, floor = on_one_floor([motion @ turn.T for motion in motions], heights - standing, skeleton)
     first = min(range(len(found)), key=lambda number: found[number].start)
     origin = np.append(model.body.root(torch.from_numpy(motions[first][0])).numpy()[:2], floor)
     rotation = np.diag([1.0, -1.0, 1.0]) @ axes @ turn.T

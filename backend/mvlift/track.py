@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -25,11 +25,21 @@ SKIPPED = 3  # every so many frames are looked at to tell them apart
 
 
 @dataclass(frozen=True)
+class Floor:
+    """The plane in which feet mostly stand: up [3] in the camera's axes, and its height from the camera along that, in the units of windows."""
+
+    up: torch.Tensor
+    height: float
+
+
+@dataclass(frozen=True)
 class Drawn:
-    """A track's motion: points [F,J,3] in the camera's axes right, up, forward, in the units of windows; normal [F,J,3,3] their inverse covariances."""
+    """A track's motion: points [F,J,3] in the camera's axes right, up, forward, in the units of windows; normal [F,J,3,3] their inverse covariances; the
+    floor where it was found along with it."""
 
     points: torch.Tensor
     normal: torch.Tensor
+    floor: Floor | None = field(default=None, kw_only=True)
 
 
 def window_starts(frames: int, length: int, overlap: int) -> list[int]:

@@ -13,9 +13,9 @@ from backend.__main__ import main
 from backend.errors import Cancelled, KineliftError
 from backend.motion.bones import bone_lengths
 from backend.motion.motion3d import Motion3D
-from backend.mvlift.lift import LiftSettings, lift, lift_file, on_one_floor, resample, stature
+from backend.mvlift.lift import LiftSettings, found_floors, lift, lift_file, on_one_floor, resample, stature
 from backend.mvlift.model import LiftModel
-from backend.mvlift.track import Track
+from backend.mvlift.track import Drawn, Floor, Track
 from tests.mvlift.lifting import IMAGE, SKELETON, Oracle, camera, film, load, make_pack, seen_by, walk
 
 RIGID = [child - 1 for child in range(1, 16) if child not in SKELETON.elastic_joints]
@@ -103,10 +103,25 @@ def test_tracks_share_one_world_and_one_camera(model: LiftModel, monkeypatch):
 def test_a_camera_must_be_high_above_its_subjects_to_tell_sizes(size: float, high: float, told: bool, model: LiftModel):
     """A camera 25 centimetres above the floor is low for people and high for cats."""
     motions = [size * walk() + [0, 4 * size, -high * share] for share in (1.0, 1.1)]
-    made, floor = on_one_floor(motions, replace(model, card={**model.card, "fps": 30.0 / math.sqrt(size)}), 0.08 * size)
+    made, floor = on_one_floor(motions, np.array([-high, -1.1 * high]), model.skeleton)
     assert floor == pytest.approx(-1.05 * high, abs=0.01 * size)
     floors = [motion[:, [3, 6], 2].min() for motion in made]
     assert (abs(floors[0] - floors[1]) < 0.02 * high) == told
+
+
+def test_a_floor_that_was_found_with_the_motion_is_the_worlds(model: LiftModel):
+    """A body in the air, whose feet tell nothing, before a camera that looks down more than it was said to; and one on the ground beside it."""
+    jump, tilt = walk() + [0, 4, 0.7 - 1.6], 0.05
+    turn = np.array([[1, 0, 0], [0, math.cos(tilt), -math.sin(tilt)], [0, math.sin(tilt), math.cos(tilt)]])
+    seen = np.diag([1.0, -1.0, 1.0]) @ camera(pitch=0.3).R  # right, up, forward
+    axes = seen @ turn  # of the camera in a world that is taken to be level
+    floor = Floor(torch.from_numpy(seen[:, 2].copy()), 2 * (0.08 - 1.6))
+    results = [Drawn(torch.from_numpy(motion @ seen.T), torch.zeros(1), floor=floor) for motion in (jump, jump + [1.5, 0, -0.7])]
+    found, heights = found_floors([motion @ turn for motion in (jump, jump + [1.5, 0, -0.7])], results, [0.5, 0.5], axes, model)
+    assert np.allclose(found @ turn.T, np.eye(3), atol=1e-6)
+    assert np.allclose(heights, 0.08 - 1.6)
+    known_by_feet, _ = found_floors([jump @ turn], [replace(results[0], floor=None)], [0.5], axes, model)
+    assert not np.allclose(known_by_feet @ turn.T, np.eye(3), atol=1e-2)
 
 
 def test_a_track_begins_where_it_is_seen(model: LiftModel):
