@@ -76,14 +76,14 @@ def size_of(keypoints: np.ndarray, legs: Sequence[Sequence[int]]) -> float:
 
 
 def plant(positions: np.ndarray, skeleton: Skeleton, fps: float, standing: float | None = None,
-          held: tuple[float, float] = (0.0, 0.0)) -> tuple[np.ndarray, np.ndarray]:
+          held: tuple[float, float, float] = (0.0, 0.0, LOOSE)) -> tuple[np.ndarray, np.ndarray]:
     """The motion with its feet planted: a foot in contact keeps one place, and no foot is below the standing height.
 
     Args:
         positions: [T,J,3] in the world, metres, Z up.
         standing: height in metres at which foot joints stand, from the pack's card. Without it that is the median height of
             the clip's own contacts: nothing in a clip tells how high its foot joints are above their soles.
-        held: along X and Y, how surely the body is where it is, against a foot that is in contact; feet that slide are then the legs' fault.
+        held: along X, Y and Z, how surely the body is where it is, against a foot that is in contact; what feet slide or float is then the legs' fault.
     Returns: the motion [T,J,3], its bones as long as before, and how far the body was shifted [T,3], so that objects can go with it.
     """
     size = size_of(positions, limbs(skeleton))
@@ -91,7 +91,7 @@ def plant(positions: np.ndarray, skeleton: Skeleton, fps: float, standing: float
     return planted * size, shift * size
 
 
-def _planted(positions: np.ndarray, skeleton: Skeleton, fps: float, standing: float | None, held: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+def _planted(positions: np.ndarray, skeleton: Skeleton, fps: float, standing: float | None, held: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
     """As `plant`, of what is as large as people are, for which lengths, times and speeds here are meant."""
     chains = limbs(skeleton)
     ends = [chain[-1] for chain in chains]
@@ -134,7 +134,7 @@ def bend_limb(limb: np.ndarray, target: np.ndarray, towards: np.ndarray) -> np.n
     return np.concatenate([upper[:, :-1], lower], 1)
 
 
-def _settle(feet: np.ndarray, fps: float, standing: float | None, held: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _settle(feet: np.ndarray, fps: float, standing: float | None, held: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How the body is shifted [T,3] so that its feet [T,F,3] stand on the floor and rest there, their contacts [T,F], and the places
     [T,F,3] of the contacts at their frames; elsewhere only the height of a place means something."""
     along, heights = feet[..., :2], feet[..., 2]
@@ -148,19 +148,19 @@ def _settle(feet: np.ndarray, fps: float, standing: float | None, held: tuple[fl
         contacts = find_contacts(feet + shift[:, None], fps, lands) & low
         if standing is None and contacts.any():
             level = float(np.median(heights[contacts]))
-        shift[:, 2] = _rise(heights - level, contacts, smooth)
+        shift[:, 2] = _rise(heights - level, contacts, smooth, held[2])
         shift[:, :2], places = _follow(along, contacts, smooth, held)
         contacts &= np.linalg.norm(along + shift[:, None, :2] - places, axis=-1) < STRAY
         shift[:, :2], places = _follow(along, contacts, smooth, held)
     return shift, contacts, np.concatenate([places, np.full((*contacts.shape, 1), level)], -1)
 
 
-def _rise(heights: np.ndarray, contacts: np.ndarray, smooth: csc_array) -> np.ndarray:
+def _rise(heights: np.ndarray, contacts: np.ndarray, smooth: csc_array, held: float) -> np.ndarray:
     """How far the body goes up [T], smoothly, for feet in contact [T,F] to be on the floor and no foot below it; heights [T,F]
-    of the feet over the floor."""
+    of the feet over the floor; held: weight of the height that the body has."""
     rise, counted = np.zeros(len(heights)), contacts
     for _ in range(8):
-        rise = spsolve((smooth + diags_array(counted.sum(1) + LOOSE)).tocsc(), -(counted * heights).sum(1))
+        rise = spsolve((smooth + diags_array(counted.sum(1) + held)).tocsc(), -(counted * heights).sum(1))
         needed = contacts | (heights + rise[:, None] < -0.001)
         if (needed == counted).all():
             break
@@ -168,7 +168,7 @@ def _rise(heights: np.ndarray, contacts: np.ndarray, smooth: csc_array) -> np.nd
     return rise
 
 
-def _follow(feet: np.ndarray, contacts: np.ndarray, smooth: csc_array, held: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+def _follow(feet: np.ndarray, contacts: np.ndarray, smooth: csc_array, held: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
     """How the body goes along the floor [T,2] for its feet [T,F,2] to slide least in contact, and the place of each contact at its
     frames [T,F,2]. Both are the unknowns of one least-squares problem for each direction; the first frame stays where it is."""
     frames, places = len(feet), feet.copy()
@@ -183,7 +183,7 @@ def _follow(feet: np.ndarray, contacts: np.ndarray, smooth: csc_array, held: tup
     slides = coo_array((np.repeat([1.0, -1.0], len(when)), (rows, columns)), shape=shape).tocsc()
     stays = coo_array(([1.0], ([0], [0])), shape=(frames, frames))
     solved = np.empty((shape[1], 2))
-    for axis, weight in enumerate(held):
+    for axis, weight in enumerate(held[:2]):
         unknowns = slides.T @ slides + block_diag([smooth + stays + weight * eye_array(frames), csc_array((len(found), len(found)))])
         solved[:, axis] = spsolve(unknowns.tocsc(), -slides.T @ where[:, axis])
     for place, (foot, start, end) in zip(solved[frames:], found):

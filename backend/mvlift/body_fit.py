@@ -25,6 +25,7 @@ from rigs import Skeleton
 YAWS = 24
 START_DEVIATION, TURN_DEVIATION = 0.03, 0.3  # that the mean pose is off, in sizes of the body, and radians a frame that a body turns
 SIZED = 25  # frames over which the size in the picture is looked at: poses change it from frame to frame, the way of the body slowly
+DEEPER = 3.0  # how much faster a body may move along the line of sight, which the picture tells worst
 AIRBORNE = 0.05  # sizes of the body; a foot that is higher over the floor is in the air, and how high it is says little
 LOW = 0.3  # quantile of the heights of the lowest foot at which the floor is looked for
 LOWEST = 0.005  # sizes of the body by which a foot is lower than another to count as the lowest
@@ -69,7 +70,8 @@ class BodyFit:
         self.valid = (torch.arange(rays.shape[1]) < torch.tensor(lengths)[:, None]).float()
         self.away = place[..., 2].mean(1)[:, None, None]
         self.direction = (HANDED[:, None] * turn)[..., :2].clone().requires_grad_(True)
-        self.place = place.clone().requires_grad_(True)
+        self.began = place
+        self.shift = torch.zeros_like(place).requires_grad_(True)
         self.latents = torch.zeros(*place.shape[:2], len(prior.basis), requires_grad=True)
         self.stretch = torch.zeros(len(place), len(prior.lengths), requires_grad=True)
         self.mirror = prior.skeleton.mirror_order[: len(prior.lengths)]
@@ -84,10 +86,16 @@ class BodyFit:
     def row(self, number: int) -> BodyFit:
         """A fit of one row alone, as far as it has come."""
         one = copy(self)
-        for name in ("target", "weight", "valid", "away", "direction", "place", "latents", "stretch", "tilt", "floor"):
+        for name in ("target", "weight", "valid", "away", "direction", "began", "shift", "latents", "stretch", "tilt", "floor"):
             part = getattr(self, name)
             setattr(one, name, part.detach()[number : number + 1].clone().requires_grad_(part.requires_grad))
         return one
+
+    @property
+    def place(self) -> torch.Tensor:
+        """Where the hips are [B,T,3]. What changes is where they are seen and, along that line, how far away, so that one leaves the other."""
+        depth = self.began[..., 2:]
+        return torch.cat([self.began[..., :2] + self.shift[..., :2], depth], -1) * (DEEPER * self.shift[..., 2:] / depth).exp()
 
     def _posed(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Bodies in the camera's axes, and in their own."""
@@ -133,7 +141,7 @@ class BodyFit:
     def run(self, iterations: int, posed: bool = True, drawn: torch.Tensor | None = None, report: Callable[[float], None] = lambda fraction: None) -> None:
         """Steps of Adam on direction and place, and on the pose where `posed`; towards a motion that was `drawn` [B,T,J,3], from its hips, of the
         prior's size."""
-        parameters = [self.direction, self.place] + posed * [self.latents, self.stretch]
+        parameters = [self.direction, self.shift] + posed * [self.latents, self.stretch]
         rates = [(parameters, self.settings.learning_rate), ([self.floor, self.tilt], self.settings.floor_rate)]
         optimiser = torch.optim.Adam([{"params": group} for group, _ in rates])
         for index in range(iterations):

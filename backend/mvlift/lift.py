@@ -37,7 +37,7 @@ BETTER = 0.95  # share of the usual focal length's error below which another one
 FLOOR_SHARES = (0.85, 1.18)  # by how much tracks are scaled so that all stand on one floor
 LOWEST_CAMERA = 0.3  # metres above the floor of people; a lower camera does not tell sizes
 LEAST_FRAMES = 2
-HELD = (10.0, 0.0)  # across the picture the camera saw where the body is; how far away it is, standing feet know better
+HELD = (10.0, 1.0, 1.0)  # across the picture the camera saw where the body is; how far away it is, standing feet know as well
 
 
 @dataclass(frozen=True)

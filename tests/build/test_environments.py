@@ -125,6 +125,9 @@ def test_the_package_holds_what_a_user_needs_and_no_more(extension_zip):
         names = set(archive.namelist())
     assert {"__init__.py", "blender_manifest.toml", "LICENSE", "backend/requirements.lock", "backend/__main__.py"} <= names
     assert not [name for name in names if name.startswith(packaging.NEVER_PACKAGED)]
+    packs = {path.parent.name for path in (ROOT / "backend/packs").glob("*/card.json")}
+    assert {name.split("/")[2] for name in names if name.startswith("backend/packs/") and name.endswith("weights.safetensors")} == packs
+    assert not [name for name in names if "/line/" in name or ("evaluator" in name and name.endswith(".safetensors"))]  # training and evaluation need them
 
 
 def test_strays_in_the_package_are_named(tmp_path):

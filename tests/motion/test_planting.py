@@ -219,15 +219,19 @@ def test_a_knee_that_bends_backward_for_a_moment_is_bent_forward():
 
 
 def test_a_body_that_was_seen_where_it_is_stays_there():
-    """Feet that slide along X slowly would take the body back; where it is held the legs give way instead, and along Y the body still goes with its feet."""
-    body = stand(60) + np.linspace(0, 0.12, 60)[:, None, None] * [1, 1, 0]
+    """Feet that slide along X and float would take the body along; where it is held the legs give way instead, and along Y the body still goes
+    with its feet."""
+    body = stand(60) + np.linspace(0, 0.12, 60)[:, None, None] * [1, 1, 0] + 0.02 * np.sin(np.arange(60) / 10)[:, None, None] * [0, 0, 1]
     free, taken = plant(body, PLAYER, FPS, ANKLE_HEIGHT)
-    planted, shift = plant(body, PLAYER, FPS, ANKLE_HEIGHT, (10.0, 0.0))
+    planted, shift = plant(body, PLAYER, FPS, ANKLE_HEIGHT, (10.0, 0.0, 10.0))
     assert np.ptp(taken[:, 0]) > 0.08
     assert np.ptp(shift[:, 0]) < 0.03
     assert np.allclose(shift[:, 1], taken[:, 1], atol=1e-6)
+    assert np.ptp(taken[:, 2]) > 0.03
+    assert np.ptp(shift[:, 2]) < 0.01
     for motion in (free, planted):
         assert np.abs(np.diff(motion[10:50, FEET], axis=0)).max() < 2e-4
+        assert np.abs(motion[10:50, FEET, 2] - ANKLE_HEIGHT).max() < 2e-3
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 5, 8])
