@@ -10,7 +10,7 @@
                                             how good recorded motions sit on Rigify's rigs and on glTF characters
     python build.py bench retarget --clicks [--write PAGE]
                                             what a retarget costs in Blender from the click to the last key
-    python build.py pictures --data FOLDER --characters FOLDER
+    python build.py pictures --characters FOLDER
                                             the pictures of docs/rigs.md: motions beside the rigs they were put on
     python build.py footage --pack PACK --poses FILE --to PICTURE [options]
                                             a picture of a lifted video: the rig over the footage, and from another side

@@ -1,5 +1,5 @@
 """What the MAS paper compares itself with: DreamFusion's score distillation (Poole et al. 2022) on motions, and views that turn
-from step to step (MAS section 4.3; code facts 7.2). Its other ablations are settings of the sampler."""
+from step to step (MAS section 4.3, and its program). Its other ablations are settings of the sampler."""
 
 from __future__ import annotations
 

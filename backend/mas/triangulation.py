@@ -1,4 +1,4 @@
-"""From every view's 2D prediction to the one 3D motion that fits them best (MAS eq. 4; code facts 6-7)."""
+"""From every view's 2D prediction to the one 3D motion that fits them best (MAS eq. 4, and its program)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The networks of MVLift (section 3, code facts 4): one transformer, with or without attention between views."""
+"""The networks of MVLift (section 3, and its program): one transformer, with or without attention between views."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from backend.diffusion.denoiser import sinusoids
 from backend.diffusion.schedule import Schedule
 
 STEP_FEATURES, STEP_HIDDEN = 64, 256
-CROSSES = ("none", "own", "shared")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Stage 2 of MVLift (section 3.3; code facts 7): views that nobody filmed are drawn for a window, so that they agree.
+"""Stage 2 of MVLift (section 3.3, and its program): views that nobody filmed are drawn for a window, so that they agree.
 
 The official program starts from nothing and makes 5,000 steps, each an evaluation of the network for every unseen view. Here the views are first
 sampled, given the lines of the view that filmed, and then need a few steps only; cameras are computed once, the losses of all pairs

@@ -1,4 +1,4 @@
-"""Training the two networks of MVLift (sections 3.2 and 3.4; code facts 6 and 10)."""
+"""Training the two networks of MVLift (sections 3.2 and 3.4, and its program)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ring of cameras of a window, and what its views know of each other (MVLift section 3; code facts 3).
+"""The ring of cameras of a window, and what its views know of each other (MVLift section 3, and its program).
 
 A window's subject stands around the origin of its world, and every camera of its ring looks at the origin from the same distance d.
 A *picture* is what a camera sees, in units of that world at the origin: a point at (x, y, z) from the origin in the camera's axes

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from backend import __version__
 from backend.__main__ import main
@@ -13,6 +14,7 @@ from backend.mas.generate import MAX_SEED, GenerateSettings, generate, to_motion
 from backend.motion.bones import bone_lengths
 from backend.motion.motion3d import Motion3D
 from backend.packs.model import MasModel
+from rigs import load_skeleton
 from tests.tiny_pack import STANDING
 
 
@@ -72,6 +74,25 @@ def test_a_fold_does_not_reach_the_user(tiny: MasModel):
     delivered = to_motion(sample, tiny, in_place=True, provenance={}).positions
     across = delivered[:, pair[0]] - delivered[:, pair[1]]
     assert (across * across[0]).sum(-1).min() > 0.9 * (across[0] ** 2).sum()
+
+
+def test_a_box_keeps_its_shape(tiny: MasModel):
+    """The corners of a sample's box tremble; the motion has one size, and turns and places of its own for every frame."""
+    skeleton, size, frames = load_skeleton("coco17-box-travel"), np.array([0.5, 0.4, 0.3]), 60
+    box = Rotation.from_euler("z", np.linspace(0, 0.6, frames)[:, None])
+    places = np.array(list(skeleton.rigid["Box"].values())) * size
+    corners = np.einsum("tij,pj->tpi", box.as_matrix(), places) + [0, -0.45, 0.1]
+    head = dict.fromkeys(("Nose", "LeftEye", "RightEye", "LeftEar", "RightEar"), (0.0, 0.66))
+    pose = {**head, **{long: STANDING[long[0] + long.removeprefix("Left").removeprefix("Right")] for long in skeleton.joints if long not in head}}
+    body = np.tile([(x, 0, up) for x, up in pose.values()], (frames, 1, 1))[:, [list(pose).index(name) for name in skeleton.joints]]
+    points = np.concatenate([body, corners, body[:, :1] * [1, 1, 0] - [0, 0, 0.9]], 1)
+    points[:, 17:22] += np.random.default_rng(0).normal(0, 0.004, (frames, 5, 3))
+    motion = to_motion(points, replace(tiny, skeleton=skeleton), in_place=False, provenance={})
+    assert motion.object_names == ["Box"]
+    assert motion.object_sizes[0] == pytest.approx(size, abs=0.02)
+    apart = Rotation.from_quat(motion.object_rotations[:, 0], scalar_first=True) * box.inv()
+    assert apart.magnitude().max() < 0.04
+    assert np.linalg.norm(np.diff(motion.object_positions[:, 0] - motion.positions[:, 0], axis=0), axis=-1).max() < 0.01
 
 
 def test_feet_stand_at_the_height_the_pack_learned(tiny: MasModel):
