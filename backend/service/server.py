@@ -249,7 +249,8 @@ def _poses(raw: dict[str, Any], report: Report) -> dict[str, Any]:
 
 def _lift(raw: dict[str, Any], report: Report) -> dict[str, Any]:
     settings = protocol.LiftParams.read(raw).write()
-    from backend.mvlift.lift import LiftSettings, lift_file
+    from backend.mvlift.lift import lift_file
+    from backend.mvlift.settings import LiftSettings
 
     out_dir = _job_dir(settings.pop("job_dir"))
     return {"motions": [str(path) for path in lift_file(LiftSettings(**settings), out_dir, report)]}

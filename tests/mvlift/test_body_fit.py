@@ -16,9 +16,10 @@ from backend.mas.sampler import Noise
 from backend.motion.bones import bone_lengths
 from backend.mvlift.alternate import AlternateSettings, alternate, first_fit, from_hips, redraw
 from backend.mvlift.body_fit import FitSettings, with_objects
-from backend.mvlift.lift import LiftSettings, lift
+from backend.mvlift.lift import lift
 from backend.mvlift.model import LiftModel, load_lift_model
 from backend.mvlift.pose_prior import PRIOR, PosePrior, body_axes
+from backend.mvlift.settings import LiftSettings
 from backend.mvlift.track import Track
 from backend.mvlift.windows import hips_of, up_of
 from tests.mvlift.lifting import FOCAL, IMAGE, SKELETON, Oracle, camera, film, make_pack, seen_by, walk

@@ -9,13 +9,17 @@ import pytest
 import torch
 
 import backend.mvlift.lift as lifting
+import backend.mvlift.look as looking
 from backend.__main__ import main
 from backend.errors import Cancelled, KineliftError
 from backend.motion.bones import bone_lengths
 from backend.motion.motion3d import Motion3D
-from backend.mvlift.lift import LiftSettings, found_floors, lift, lift_file, on_one_floor, resample, stature
+from backend.mvlift.lift import lift, lift_file
 from backend.mvlift.model import LiftModel
+from backend.mvlift.settings import LiftSettings
+from backend.mvlift.subjects import resample
 from backend.mvlift.track import Drawn, Floor, Track
+from backend.mvlift.world import found_floors, on_one_floor, stature
 from tests.mvlift.lifting import IMAGE, SKELETON, Oracle, camera, film, load, make_pack, seen_by, walk
 
 RIGID = [child - 1 for child in range(1, 16) if child not in SKELETON.elastic_joints]
@@ -45,7 +49,8 @@ def with_oracle(model: LiftModel, monkeypatch: pytest.MonkeyPatch, *motions: np.
             super().__init__(*arguments)
             oracle.tracks.append(self)
 
-    monkeypatch.setattr(lifting, "Track", Known)
+    for module in (lifting, looking):
+        monkeypatch.setattr(module, "Track", Known)
     return LiftModel(model.name, model.card, oracle, model.features, model.body, model.schedule, model.skeleton)
 
 
@@ -167,7 +172,7 @@ def test_an_unknown_focal_length_is_estimated(model: LiftModel, monkeypatch):
     poses = film(walk(1.0))
     poses.focal = 0.0
     lifted = lift(poses, model, quick())[0]
-    assert lifted.camera.K[0, 0] in [share * 1280 for share in lifting.TRIED_FOCALS]
+    assert lifted.camera.K[0, 0] in [share * 1280 for share in looking.TRIED_FOCALS]
     assert lift(poses, model, quick(focal=900.0))[0].camera.K[0, 0] == 900
 
 

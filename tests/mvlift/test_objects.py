@@ -20,9 +20,10 @@ from backend.evaluation.progress import print_progress
 from backend.motion.motion2d import Motion2DSet
 from backend.motion.motion3d import Camera, Motion3D
 from backend.motion.rigid_fit import things_of
-from backend.mvlift.lift import LiftSettings, lift
+from backend.mvlift.lift import lift
 from backend.mvlift.model import LINE, LiftModel, load_lift_model
 from backend.mvlift.optimise import FAST
+from backend.mvlift.settings import LiftSettings
 from backend.mvlift.stages import load_motions
 from backend.mvlift.windows import absent
 from backend.poses.poses2d import Poses2D

@@ -15,10 +15,11 @@ from backend.diffusion.schedule import Schedule
 from backend.errors import Cancelled, KineliftError
 from backend.motion.bones import bone_lengths
 from backend.motion.motion2d import Motion2DSet
-from backend.mvlift.lift import LiftSettings, lift
+from backend.mvlift.lift import lift
 from backend.mvlift.model import LINE, load_lift_model
 from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
 from backend.mvlift.optimise import FAST, PAPER, Optimiser
+from backend.mvlift.settings import LiftSettings
 from backend.mvlift.stages import PackTrainer
 from backend.mvlift.synthesise import chunks, load_motions, synthesise
 from backend.mvlift.training import STEPS, TAU, LineTrainer, MultiviewTrainer, feature_weights, hide, middle_elevation, mirrored

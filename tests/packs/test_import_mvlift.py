@@ -9,8 +9,9 @@ import torch
 
 from backend.__main__ import main
 from backend.errors import KineliftError
-from backend.mvlift.lift import LiftSettings, lift
+from backend.mvlift.lift import lift
 from backend.mvlift.model import LINE, load_lift_model
+from backend.mvlift.settings import LiftSettings
 from backend.mvlift.views import lines_through
 from backend.packs.import_mvlift import KINDS, import_network
 from backend.poses.poses2d import Poses2D

