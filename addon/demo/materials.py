@@ -18,6 +18,7 @@ FLOOR: Colour = (0.70, 0.68, 0.65)
 BACKGROUND: Colour = (0.90, 0.91, 0.93)
 BALL: Colour = (0.66, 0.185, 0.035)
 BALL_SEAM: Colour = (0.020, 0.014, 0.012)
+CARDBOARD: Colour = (0.42, 0.27, 0.14)
 
 REST_POSITION = "rest_position"
 

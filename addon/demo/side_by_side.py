@@ -24,6 +24,7 @@ from kinelift.addon.retarget import steps
 from kinelift.addon.retarget.keys import keying
 from kinelift.addon.scene import takes
 from kinelift.addon.scene.armatures import describe, write_armature_file
+from kinelift.addon.scene.empties import rigid_part
 from kinelift.addon.scene.fit_files import read_fit
 from kinelift.addon.scene.root_motion import HIPS, MODES
 from kinelift.backend.motion.files import read_npz
@@ -39,15 +40,29 @@ VIEWS = {"human": 0.65, "quadruped": 1.25}
 SIDES = {"L": (0.05, 0.2, 0.75), "R": (0.85, 0.25, 0.03), "": (0.12, 0.12, 0.13)}
 """Side of a joint -> colour."""
 
+SHAPES = {"sphere": ("primitive_uv_sphere_add", {"radius": 1.0}), "rod": ("primitive_cylinder_add", {"radius": 1.0, "depth": 1.0}),
+          "box": ("primitive_cube_add", {"size": 1.0})}
+"""Shape -> Blender's operator, and the size at which it is 1."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A ball, or a box with turns [T,4] (w,x,y,z) and a size [3], at places [T,3]."""
+
+    name: str
+    places: np.ndarray
+    turns: np.ndarray | None
+    size: np.ndarray | None
+
 
 @dataclass(frozen=True)
 class Source:
-    """What the rig follows: positions [T,J,3] of its joints at the rig's size, parents [J], the side of each, balls [T,K,3]."""
+    """What the rig follows: positions [T,J,3] of its joints at the rig's size, parents [J], the side of each, and its things."""
 
     positions: np.ndarray
     parents: list[int]
     sides: list[str]
-    balls: np.ndarray
+    things: list[Thing]
 
     def at(self, frame: int) -> np.ndarray:
         return self.positions[min(frame, len(self.positions) - 1)]
@@ -117,8 +132,11 @@ def retarget(rig: bpy.types.Object, motion: Path, controls: str, root_motion: st
     scale = read_fit(fit_file).scale
     shift = description.origin
     sides = [side_of(str(name)) for name in data["joint_names"]]
-    balls = scale * data["object_positions"] + shift if "object_positions" in data else np.zeros((len(data["positions"]), 0, 3))
-    return Source(scale * data["positions"] + shift, data["parents"].tolist(), sides, balls), description.mapping.kind
+    things = []
+    for number, name in enumerate(data.get("object_names", ())):
+        turns, size = rigid_part(number, data.get("object_rotations"), data.get("object_sizes"))
+        things.append(Thing(str(name), scale * data["object_positions"][:, number] + shift, turns, None if size is None else scale * size))
+    return Source(scale * data["positions"] + shift, data["parents"].tolist(), sides, things), description.mapping.kind
 
 
 def side_of(name: str) -> str:
@@ -135,8 +153,12 @@ def add_stick(source: Source, frame: int, thick: float) -> list[bpy.types.Object
         if parent >= 0:
             way = places[joint] - places[parent]
             made.append(_solid("rod", colour, Vector((thick, thick, way.length)), (places[joint] + places[parent]) / 2, way.to_track_quat("Z", "Y")))
-    for ball in source.balls[min(frame, len(source.balls) - 1)]:
-        made.append(_solid("sphere", _paint("R"), Vector((1, 1, 1)) * stage.BALL_RADIUS, Vector(ball)))
+    for thing in source.things:
+        place = Vector(thing.places[min(frame, len(thing.places) - 1)])
+        if thing.size is None:
+            made.append(_solid("sphere", _paint("R"), Vector((1, 1, 1)) * stage.BALL_RADIUS, place))
+        else:
+            made.append(_solid("box", _paint("R"), Vector(thing.size), place, Quaternion(thing.turns[min(frame, len(thing.turns) - 1)])))
     return made
 
 
@@ -144,12 +166,12 @@ def _solid(shape: str, material: bpy.types.Material, scale: Vector, place: Vecto
     name = f"Stick {shape} {material.name}"
     mesh = bpy.data.meshes.get(name)
     if mesh is None:
-        add = bpy.ops.mesh.primitive_uv_sphere_add if shape == "sphere" else bpy.ops.mesh.primitive_cylinder_add
-        add(radius=1.0, **({} if shape == "sphere" else {"depth": 1.0}))
+        add, size = SHAPES[shape]
+        getattr(bpy.ops.mesh, add)(**size)
         mesh = bpy.context.object.data
         bpy.data.objects.remove(bpy.context.object)
         mesh.name = name
-        mesh.polygons.foreach_set("use_smooth", [True] * len(mesh.polygons))
+        mesh.polygons.foreach_set("use_smooth", [shape != "box"] * len(mesh.polygons))
         mesh.materials.append(material)
     item = bpy.data.objects.new(name, mesh)
     item.location, item.scale, item.rotation_mode = place, scale, "QUATERNION"
@@ -179,8 +201,8 @@ def render(path: Path, rig: bpy.types.Object, bodies: list[bpy.types.Object], so
     scene, cell = bpy.context.scene, CELLS[kind]
     aspect = cell[0] / cell[1]
     rig.hide_render = True
-    empty = bpy.data.objects.get(f"{rig.name} Ball")
-    balls = [stage.add_ball(empty, stage.BALL_RADIUS)] if empty is not None else []
+    things = [stage.add_ball(bpy.data.objects[f"{rig.name} {thing.name}"]) if thing.size is None else
+              stage.add_box(bpy.data.objects[f"{rig.name} {thing.name}"]) for thing in source.things]
     floor = stage.add_floor()
     stage.add_light()
     contact_sheet.set_up_render(scene, cell)
@@ -201,7 +223,7 @@ def render(path: Path, rig: bpy.types.Object, bodies: list[bpy.types.Object], so
             floor.location.xy = np.round(target[:2])  # its tiles are a metre wide, and it fades far from its middle
             for row, shown in ((sticks, False), (rigs, True)):
                 made = [] if shown else add_stick(source, frame - frames[0], 0.009 * height)
-                for item in (*bodies, *balls):
+                for item in (*bodies, *things):
                     item.hide_render = not shown
                 scene.render.filepath = str(Path(folder) / "cell.png")
                 bpy.ops.render.render(write_still=True)

@@ -64,6 +64,16 @@ def add_ball(follows: bpy.types.Object, radius: float = BALL_RADIUS) -> bpy.type
     return ball
 
 
+def add_box(follows: bpy.types.Object) -> bpy.types.Object:
+    """A cardboard box that fills the keyed empty `follows`, and goes wherever it goes."""
+    bpy.ops.mesh.primitive_cube_add(size=2.0)
+    box = bpy.context.object
+    box.name = "Box"
+    box.data.materials.append(materials.plain("Cardboard", materials.CARDBOARD, 0.85))
+    box.parent = follows
+    return box
+
+
 def add_camera() -> bpy.types.Object:
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     camera.data.lens, camera.data.sensor_width = LENS, SENSOR

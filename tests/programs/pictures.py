@@ -15,13 +15,14 @@ from tests.programs.places import BUILD, DEMO_WHEEL, ROOT
 from tests.programs.run import BpyWheel
 from tests.programs.steps import SetupError, execute, step
 
-SEEDS = {"basketball": 3, "horse": 2, "cat": 13}
+SEEDS = {"basketball": 3, "horse": 2, "cat": 13, "carrying": 2}
 """Pack -> seed."""
 
 PICTURES = {
     "human-rigify": ("rigify-human", "basketball"),
     "human-mesh2motion": ("human/m2m_human-base-animations.glb", "basketball"),
     "human-quaternius": ("human/quaternius_human-male.glb", "basketball"),
+    "box-quaternius": ("human/quaternius_human-male.glb", "carrying"),
     "horse-mesh2motion": ("horse/m2m_horse-animations.glb", "horse"),
     "horse-quaternius": ("horse/quaternius_Horse.glb", "horse"),
     "horse-rigify": ("rigify-horse", "horse"),
