@@ -16,6 +16,7 @@ import numpy as np
 import roma
 import torch
 from scipy.ndimage import gaussian_filter1d, median_filter
+from torch.nn import functional
 
 from backend.mvlift.pose_prior import PosePrior
 from backend.mvlift.track import Floor
@@ -27,6 +28,7 @@ START_DEVIATION, TURN_DEVIATION = 0.03, 0.3  # that the mean pose is off, in siz
 SIZED = 25  # frames over which the size in the picture is looked at: poses change it from frame to frame, the way of the body slowly
 DEEPER = 3.0  # how much faster a body may move along the line of sight, which the picture tells worst
 AIRBORNE = 0.05  # sizes of the body; a foot that is higher over the floor is in the air, and how high it is says little
+FLIGHT, LANDED = 31, 10.0  # frames within which every body lands, and how much more it costs where it doesn't: it is wrongly far away
 LOW = 0.3  # quantile of the heights of the lowest foot at which the floor is looked for
 LOWEST = 0.005  # sizes of the body by which a foot is lower than another to count as the lowest
 TILT, UNEVEN = 0.02, 0.0045  # radians and sizes of the body, deviations of the floor from level and of feet from the floor
@@ -114,10 +116,12 @@ class BodyFit:
         return -LOWEST * torch.logsumexp(-heights / LOWEST, -1)
 
     def _off_floor(self, body: torch.Tensor) -> torch.Tensor:
-        """What feet off the floor cost [B]: all below it, above it what stands and not what jumps."""
+        """What feet off the floor cost [B]: all below it, above it what stands and not what jumps, for no jump lasts."""
         height = self._lowest(body) - self.floor
         squared = height**2
         squared = torch.where(height < 0, squared, AIRBORNE**2 * squared / (squared + AIRBORNE**2))
+        landed = -functional.max_pool1d(-height.masked_fill(self.valid == 0, torch.inf), FLIGHT, 1, FLIGHT // 2)
+        squared = squared + LANDED * landed.clamp(min=0) ** 2
         return (squared * self.valid).sum(1) / self.valid.sum(1) + UNEVEN**2 * ((self.tilt / TILT) ** 2).sum(1)
 
     def _costs(self, drawn: torch.Tensor | None) -> torch.Tensor:

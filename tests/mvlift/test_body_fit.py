@@ -143,6 +143,23 @@ def test_the_floor_is_found_and_jumps_are_left_alone(model: LiftModel, prior: Po
     assert torch.allclose(floor.up, up_of(PITCH), atol=0.05)
 
 
+def test_nobody_stays_in_the_air(model: LiftModel, prior: PosePrior):
+    """A body that seems larger than it is for two seconds: as if it hovered before a camera that looks down on it from high up."""
+    motion = walk(3.0)
+    above = camera(pitch=0.6, distance=5.0, high=4.5)
+    near = np.ones(len(motion))
+    near[30:] = 1.8
+    seen = seen_by(above, motion)
+    middle = seen[:, HIPS].mean(1, keepdims=True)
+    shown = middle + (seen - middle) * near[:, None, None]
+    track = Track(model, torch.from_numpy(shown[..., :2] / shown[..., 2:]).float(), torch.ones(shown.shape[:2]), up_of(0.6))
+    fit = first_fit(track, prior, up_of(0.6), FitSettings(60, 300), lambda fraction: None)
+    (floor,) = fit.floors()
+    feet = [SKELETON.joints.index(name) for name in SKELETON.feet]
+    heights = (fit.bodies()[0] @ floor.up)[:, feet].amin(-1) - floor.height
+    assert float(heights[30:].unfold(0, 31, 1).amin(-1).max()) < 0.1
+
+
 def test_one_row_of_a_fit_goes_on_alone(model: LiftModel, prior: PosePrior):
     fit = first_fit(track_of(model, walk(1.0)), prior, up_of(PITCH), QUICK.fit, lambda fraction: None)
     alone = fit.row(0)
