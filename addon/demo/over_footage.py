@@ -94,7 +94,7 @@ def add_lines(lifted: Lifted, frame: int, pixel: float) -> list[bpy.types.Object
     kept = np.flatnonzero(sure > SURE)
     order = {joint: number for number, joint in enumerate(kept)}
     parents = [order.get(lifted.motion.parents[joint], -1) for joint in kept]
-    source = Source(places[None, kept], parents, [""] * len(kept), np.zeros((1, 0, 3)))  # characters are of the colours that sides have
+    source = Source(places[None, kept], parents, [""] * len(kept), [])  # characters are of the colours that sides have
     made = add_stick(source, 0, float(np.linalg.norm(wide)))
     for item in made:
         item.visible_shadow = item.visible_diffuse = item.visible_glossy = False
