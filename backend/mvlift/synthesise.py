@@ -130,7 +130,8 @@ def generate_windows(model: MasModel, skeleton: Skeleton, fps: float, seconds: f
 def on_skeleton(motion: Motion3D, own: Skeleton, skeleton: Skeleton, place: str) -> np.ndarray:
     """Positions [T,P,3] of a skeleton's keypoints in a motion whose skeleton is `own`, by name; joints that are means of others from those, nan
     for objects that aren't there."""
-    known = dict(zip(own.keypoints, keypoints_of(motion, own).transpose(1, 0, 2), strict=True))
+    known = {name: places for name, places in zip(own.keypoints, keypoints_of(motion, own).transpose(1, 0, 2), strict=True)
+             if own.roles.get(name) == skeleton.roles.get(name)}  # the elbow of AP-10K is a horse's carpus and a cat's elbow
     known |= {name: (known[one] + known[other]) / 2 for name, (one, other) in skeleton.means.items() if one in known and other in known}
     missing = [name for name in skeleton.joints if name not in known]
     if missing:

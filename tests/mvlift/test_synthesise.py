@@ -66,6 +66,14 @@ def test_another_subject_is_refused(tmp_path: Path):
         generate_windows(model, load_skeleton("ap10k"), 30.0, 1.0, 1, 0, silent)
 
 
+def test_a_cat_is_no_horse():
+    """Both have a LeftElbow, which is the carpus of the one."""
+    cat, horse = load_skeleton("ap10k-paws"), load_skeleton("ap10k")
+    motion = Motion3D(np.zeros((4, 17, 3)), list(cat.joints), list(cat.parents), 30.0, cat.name)
+    with pytest.raises(KineliftError, match="have no LeftElbow, RightElbow"):
+        on_skeleton(motion, cat, horse, "cat")
+
+
 def test_joints_are_found_by_name_or_as_means():
     person, openpose = load_skeleton("coco17-ball"), load_skeleton("openpose18-ball-box")
     points = np.random.default_rng(0).normal(size=(4, len(person.joints), 3)).astype(np.float32)
