@@ -89,6 +89,8 @@ def synthesise_by(packs: Sequence[str], count: int, seed: int, domain: Domain, m
     found, sources = [], []
     for number, pack in enumerate(packs):
         mas, share = load_model(pack, str(model.device)), (count + number) // len(packs)
+        if not share:
+            continue
         found.append(generate_windows(mas, model.skeleton, model.fps, seconds, share, seed, lambda fraction, message, number=number: report(
             (number + fraction) / len(packs), message)) / scale)
         sources.append({"generated_by": mas.name, "motions": share, "training": mas.card["training"]})

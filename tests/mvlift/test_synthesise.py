@@ -51,6 +51,8 @@ def test_several_packs_share_the_windows(tmp_path: Path):
     synthesise_by(packs, 3, 5, domain, model, tmp_path, lambda fraction, message: steps.append(fraction))
     positions, _, source = load_motions(tmp_path)
     assert len(positions) == 3 and [one["motions"] for one in source["packs"]] == [1, 2] and steps == sorted(steps)
+    synthesise_by(packs, 1, 5, domain, model, tmp_path / "one", silent)
+    assert len(load_motions(tmp_path / "one")[0]) == 1
 
 
 def test_a_pack_of_another_rate_gives_the_same_motion_at_the_domains(tmp_path: Path):
