@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -106,6 +107,18 @@ def make_features(mean: torch.Tensor, std: torch.Tensor, body: Body) -> Features
     """Official networks see keypoints as they are in the picture, ours from the root."""
     mix = torch.eye(len(mean)) if body.box is not None else body.mixing()
     return Features(mean, std, mix.to(mean))
+
+
+def line_folder(pack: str) -> Path:
+    """The folder with the line-conditioned network of a pack that lifts. Raises KineliftError where the pack lifts nothing or comes without it."""
+    folder = find_pack(pack)
+    kind = json.loads((folder / CARD).read_text(encoding="utf-8"))["kind"]
+    if kind != MULTIVIEW:
+        raise KineliftError(f"the pack {folder.name!r} is of the kind {kind!r}", f"Choose a pack of the kind {MULTIVIEW!r}", str(folder), "wrong-pack")
+    if not (folder / "line" / CARD).is_file():
+        raise KineliftError(f"the pack {folder.name!r} is without its network of stage 1, which only training and evaluation need",
+                            "Take the pack from a checkout of the source", str(folder / "line"), "missing-file")
+    return folder / "line"
 
 
 def load_lift_model(name_or_folder: str, device: str = "auto", kind: str = MULTIVIEW) -> LiftModel:

@@ -11,7 +11,7 @@ from backend.errors import KineliftError
 from backend.mvlift.model import LiftModel
 from backend.mvlift.windows import fill_gaps
 from backend.poses.poses2d import Poses2D
-from rigs import Skeleton
+from rigs import Skeleton, load_skeleton
 
 SURE = (0.1, 0.5)  # confidences below which a point is not trusted at all, and above which wholly
 LEAST_FRAMES = 2
@@ -48,8 +48,13 @@ def subjects(poses: Poses2D, model: LiftModel) -> list[Subject]:
 def on_skeleton(poses: Poses2D, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
     """Keypoints [P,T,J,2] and confidences [P,T,J] of a skeleton's keypoints, by name; those that aren't there have confidence 0.
 
-    Raises KineliftError where none was seen.
+    Raises KineliftError where none was seen, or where a name means another joint: the elbow of AP-10K is a horse's carpus.
     """
+    own = load_skeleton(poses.skeleton)
+    for name in skeleton.joints:
+        if name in own.joints and own.roles.get(name) != skeleton.roles.get(name):
+            raise KineliftError(f"the poses are on the skeleton {own.name!r}, whose {name} is another joint than that of {skeleton.name!r}",
+                                f"Read the poses for the skeleton {skeleton.name}, or choose another pack", poses.source, "wrong-skeleton")
     points = np.zeros((*poses.keypoints.shape[:2], len(skeleton.keypoints), 2))
     sure = np.zeros(points.shape[:3])
     for column, name in enumerate(skeleton.keypoints):

@@ -14,11 +14,10 @@ from backend.devices import network_precision
 from backend.diffusion.schedule import Schedule
 from backend.errors import KineliftError
 from backend.motion.motion2d import Motion2DSet
-from backend.mvlift.model import LINE, MULTIVIEW, Features, LiftModel, load_lift_model, make_features
+from backend.mvlift.model import LINE, MULTIVIEW, Features, LiftModel, line_folder, load_lift_model, make_features
 from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
 from backend.mvlift.views import epipoles, lines_through, off_line, ring, see
 from backend.mvlift.windows import Body, absent, fill_gaps, frame, shown_lengths, up_of
-from backend.packs.model import find_pack
 from backend.training.domain import Domain
 from backend.training.project import CLEAR
 from backend.training.train import StartingPoint, Trainer, TrainingSettings, crops, data_card, masked_loss
@@ -118,8 +117,7 @@ class LiftTrainer(Trainer):
     body: Body
 
     def load_start(self, pack: str) -> StartingPoint:
-        folder = find_pack(pack) / ("line" if self.kind == LINE else "")
-        model = load_lift_model(str(folder), str(self.device), self.kind)
+        model = load_lift_model(str(line_folder(pack)) if self.kind == LINE else pack, str(self.device), self.kind)
         return StartingPoint(model.name, model.card, model.skeleton.keypoints, model.denoiser.state_dict(), model.features.mean, model.features.std)
 
     def make_schedule(self) -> Schedule:

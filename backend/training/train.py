@@ -199,10 +199,13 @@ class Trainer:
 
     def _start_from(self, pack: str) -> None:
         start = self.load_start(pack)
-        try:
-            shared = start.give_to(self.denoiser, self.domain.skeleton.keypoints, self.keypoint_features)
-        except RuntimeError as error:
-            raise KineliftError(f"the pack to start from has another network ({error})", "Give the same sizes", pack, "bad-pack") from error
+        settings = self.denoiser.settings
+        sizes = {name: value for name, value in settings.as_card().items() if name not in ("keypoints", "dropout")}
+        other = {name: start.card["network"].get(name, getattr(type(settings), name, None)) for name in sizes}
+        if other != sizes:
+            differ = ", ".join(f"{name} {other[name]}, here {value}" for name, value in sizes.items() if other[name] != value)
+            raise KineliftError(f"the pack to start from has another network ({differ})", "Give the same sizes", pack, "bad-pack")
+        shared = start.give_to(self.denoiser, self.domain.skeleton.keypoints, self.keypoint_features)
         self.average = {key: value.detach().clone() for key, value in self.denoiser.state_dict().items()}
         self.mean, self.std = self.mean.clone(), self.std.clone()
         for mine, theirs in shared:

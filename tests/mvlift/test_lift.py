@@ -17,9 +17,11 @@ from backend.motion.motion3d import Motion3D
 from backend.mvlift.lift import lift, lift_file
 from backend.mvlift.model import LiftModel
 from backend.mvlift.settings import LiftSettings
-from backend.mvlift.subjects import resample
+from backend.mvlift.subjects import on_skeleton, resample
 from backend.mvlift.track import Drawn, Floor, Track
 from backend.mvlift.world import found_floors, on_one_floor, stature
+from backend.poses.poses2d import Poses2D
+from rigs import load_skeleton
 from tests.mvlift.lifting import IMAGE, SKELETON, Oracle, camera, film, load, make_pack, seen_by, walk
 
 RIGID = [child - 1 for child in range(1, 16) if child not in SKELETON.elastic_joints]
@@ -199,6 +201,15 @@ def test_the_command_writes_a_motion_file_with_its_camera(folder: Path, tmp_path
     assert (motion.provenance["pack"], motion.provenance["poses"], motion.object_names) == ("tiny", "walk.npz", ["Ball"])
     assert main([*arguments[:2], "nowhere", *arguments[3:]]) == 1
     assert "there is no pack 'nowhere'" in capsys.readouterr().err
+
+
+def test_joints_of_one_name_and_another_meaning_are_refused(model: LiftModel):
+    """A horse's LeftElbow is not a cat's."""
+    horse, cat = load_skeleton("ap10k"), load_skeleton("ap10k-paws")
+    poses = Poses2D(np.ones((1, 5, 17, 2)), np.ones((1, 5, 17)), list(horse.joints), "ap10k", 30.0, IMAGE, 0.0, ["1"], "horse.npz")
+    assert on_skeleton(poses, horse)[1].all()
+    with pytest.raises(KineliftError, match="'ap10k', whose LeftElbow is another joint"):
+        on_skeleton(poses, cat)
 
 
 @pytest.mark.parametrize(("seen", "said"), [(np.zeros((1, 30, 17)), "no joint of the skeleton 'nba16-ball' was seen"),

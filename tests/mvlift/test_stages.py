@@ -31,6 +31,7 @@ from backend.training.train import StartingPoint, Trainer, TrainingSettings
 from rigs import load_skeleton
 from tests.mvlift.lifting import SKELETON, make_pack, walk
 from tests.mvlift.lifting import film as film_footage
+from tests.tiny_pack import make_tiny_pack
 from tests.training.clips import TOML, write_clips, write_domain
 
 LIFT = TOML.replace('centring = "root-horizontal"', 'centring = "first-frame"').replace("distance = 7.0", "distance = [3.0, 6.0]").replace(
@@ -126,6 +127,22 @@ def test_a_run_starts_from_the_line_network_of_a_pack(data, line: LineTrainer, t
         assert torch.equal(value, line.average[key].half().float()), key
     assert torch.allclose(started.std, line.std, atol=1e-3)
     assert started.card()["training"]["before"][0]["pack"] == "line"
+
+
+def test_what_no_run_can_start_from_is_named(data, line: LineTrainer, tmp_path: Path):
+    domain, motions, _ = data
+    make_pack(tmp_path / "alone")
+
+    def start(pack: Path, network: LiftNetworkSettings = WIDER) -> None:
+        LineTrainer(motions, domain, network, LEARNING, tmp_path / "new", "cpu", str(pack))
+
+    with pytest.raises(KineliftError, match="'tiny' is of the kind 'mas'"):
+        start(make_tiny_pack(tmp_path))
+    with pytest.raises(KineliftError, match="'alone' is without its network of stage 1"):
+        start(tmp_path / "alone")
+    shutil.copytree(line.folder, tmp_path / "alone" / "line")
+    with pytest.raises(KineliftError, match=r"another network \(width 48, here 16, feedforward 96, here 16, layers 2, here 1, "):
+        start(tmp_path / "alone", NETWORK)
 
 
 @pytest.mark.parametrize("trainer", [LineTrainer, PackTrainer])
