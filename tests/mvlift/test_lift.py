@@ -17,12 +17,13 @@ from backend.motion.motion3d import Motion3D
 from backend.mvlift.lift import lift, lift_file
 from backend.mvlift.model import LiftModel
 from backend.mvlift.settings import LiftSettings
-from backend.mvlift.subjects import on_skeleton, resample
+from backend.mvlift.subjects import on_skeleton, resample, subjects
 from backend.mvlift.track import Drawn, Floor, Track
-from backend.mvlift.world import found_floors, on_one_floor, stature
+from backend.mvlift.windows import up_of
+from backend.mvlift.world import found_floors, on_one_floor, stature, to_world
 from backend.poses.poses2d import Poses2D
 from rigs import load_skeleton
-from tests.mvlift.lifting import IMAGE, SKELETON, Oracle, camera, film, load, make_pack, seen_by, walk
+from tests.mvlift.lifting import FOCAL, IMAGE, SKELETON, STANDING, Oracle, camera, film, load, make_pack, seen_by, walk
 
 RIGID = [child - 1 for child in range(1, 16) if child not in SKELETON.elastic_joints]
 
@@ -129,6 +130,19 @@ def test_a_floor_that_was_found_with_the_motion_is_the_worlds(model: LiftModel):
     assert np.allclose(heights, 0.08 - 1.6)
     known_by_feet, _ = found_floors([jump @ turn], [replace(results[0], floor=None)], [0.5], axes, model)
     assert not np.allclose(known_by_feet @ turn.T, np.eye(3), atol=1e-2)
+
+
+def test_planted_feet_leave_the_body_where_the_camera_saw_it(model: LiftModel):
+    """A walk that sways towards the camera and up: feet are put on the floor, and the hips stay in their place in the picture."""
+    motion = walk(2.0)
+    motion += 0.08 * np.sin(np.arange(len(motion)) / 10)[:, None, None] * [0, 1, 0.5]
+    poses, axes = film(motion), up_of(0.12)
+    result = Drawn(torch.from_numpy(seen_by(camera(), motion)), torch.eye(3, dtype=torch.float64).expand(*motion.shape, 3),
+                   floor=Floor(axes, STANDING - 1.6))
+    (lifted,) = to_world(model, subjects(poses, model), [result], axes, FOCAL, poses, quick())
+    hips = [SKELETON.joints.index(name) for name in ("LHip", "RHip")]
+    apart = lifted.camera.project(lifted.positions[:, hips].astype(np.float64)) - poses.keypoints[0][:, hips]
+    assert np.linalg.norm(apart, axis=-1).mean() < 3
 
 
 def test_a_track_begins_where_it_is_seen(model: LiftModel):

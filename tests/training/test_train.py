@@ -107,7 +107,9 @@ def test_a_run_starts_from_a_pack_and_its_card_says_so(data, tmp_path: Path):
     first = trainer(data, tmp_path / "first", steps=10)
     first.run(lambda fraction, message: None)
     domain, motions = data
-    second = Trainer(motions, domain, NETWORK, SETTINGS, tmp_path / "second", "cpu", start_from=str(tmp_path / "first"))
+    larger = replace(motions, keypoints=2 * motions.keypoints)
+    second = Trainer(larger, domain, NETWORK, SETTINGS, tmp_path / "second", "cpu", start_from=str(tmp_path / "first"))
+    assert torch.allclose(second.mean, first.mean, atol=1e-6) and torch.allclose(second.std, first.std, atol=1e-6)  # what the weights were made for
     for key, value in second.denoiser.state_dict().items():
         assert torch.equal(value, first.average[key].half().float()), key
     second.run(lambda fraction, message: None)
