@@ -139,6 +139,8 @@ def add_arguments(parser) -> None:
 def run(arguments) -> int:
     domain, folder = Domain.load(arguments.domain), arguments.to
     require_lift(domain)
+    if arguments.windows < 1:
+        raise KineliftError(f"{arguments.windows} windows can't be drawn or generated", "Ask for one or more with --windows", code="bad-setting")
     wanted = STAGES if arguments.stage == "all" else (arguments.stage,)
     keypoints = len(domain.skeleton.keypoints)
     sizes = LiftNetworkSettings(keypoints, keypoints * 3, arguments.width, arguments.feedforward, arguments.layers, arguments.heads,

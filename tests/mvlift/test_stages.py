@@ -116,6 +116,8 @@ def test_only_domains_for_lifting_are_lifted(data, tmp_path: Path, capsys):
     assert "not for lifting" in capsys.readouterr().err
     assert main(["train", "--domain", str(folder / "walks.toml"), *arguments]) == 1
     assert "train-lift" in capsys.readouterr().err
+    assert main(["train-lift", "--domain", str(folder / "walks.toml"), "--windows", "0", *arguments]) == 1
+    assert "0 windows" in capsys.readouterr().err
 
 
 def test_a_run_starts_from_the_line_network_of_a_pack(data, line: LineTrainer, tmp_path: Path):
