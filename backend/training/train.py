@@ -124,7 +124,7 @@ class StartingPoint:
 
     @torch.no_grad()
     def give_to(self, network: torch.nn.Module, keypoints: tuple[str, ...], features: tuple[int, ...]) -> list[tuple[int, int]]:
-        """Sets a network's weights. What belongs to a keypoint goes to the one of that name, and is 0 for keypoints that are new.
+        """Sets a network's weights. What belongs to a keypoint goes to the one of that name; for keypoints that are new the network keeps what it has.
 
         Args: keypoints of the network; features: how many numbers of a keypoint it is told, part by part. Returns: the indices of keypoints
         both know, in the network and here. Raises RuntimeError for a network of other sizes.
@@ -132,18 +132,19 @@ class StartingPoint:
         shared = [(keypoints.index(name), self.keypoints.index(name)) for name in keypoints if name in self.keypoints]
         mine, theirs = (list(side) for side in zip(*shared)) if shared else ([], [])
 
-        def moved(weight: torch.Tensor, sizes: tuple[int, ...]) -> torch.Tensor:
-            parts = []
-            for part, size in zip(weight.split([len(self.keypoints) * size for size in sizes]), sizes):
-                new = weight.new_zeros(len(keypoints), size, *weight.shape[1:])
-                new[mine] = part.unflatten(0, (len(self.keypoints), size))[theirs]
-                parts.append(new.flatten(0, 1))
-            return torch.cat(parts)
+        def moved(own: torch.Tensor, weight: torch.Tensor, sizes: tuple[int, ...]) -> torch.Tensor:
+            parts = zip(own.split([len(keypoints) * size for size in sizes]), weight.split([len(self.keypoints) * size for size in sizes]), sizes)
+            merged = []
+            for kept, given, size in parts:
+                new = kept.unflatten(0, (len(keypoints), size)).clone()
+                new[mine] = given.unflatten(0, (len(self.keypoints), size))[theirs]
+                merged.append(new.flatten(0, 1))
+            return torch.cat(merged)
 
+        own = network.state_dict()
         network.load_state_dict(self.weights | {
-            "frame_in.weight": moved(self.weights["frame_in.weight"].T, features).T,
-            "frame_out.weight": moved(self.weights["frame_out.weight"], features[:1]),
-            "frame_out.bias": moved(self.weights["frame_out.bias"], features[:1])})
+            "frame_in.weight": moved(own["frame_in.weight"].T, self.weights["frame_in.weight"].T, features).T,
+            **{name: moved(own[name], self.weights[name], features[:1]) for name in ("frame_out.weight", "frame_out.bias")}})
         return shared
 
 
