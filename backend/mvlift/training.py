@@ -18,6 +18,7 @@ from backend.mvlift.model import LINE, MULTIVIEW, Features, LiftModel, line_fold
 from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
 from backend.mvlift.views import epipoles, lines_through, off_line, ring, see
 from backend.mvlift.windows import Body, absent, fill_gaps, frame, shown_lengths, up_of
+from backend.packs.model import find_pack
 from backend.training.domain import Domain
 from backend.training.project import CLEAR
 from backend.training.train import StartingPoint, Trainer, TrainingSettings, crops, data_card, masked_loss
@@ -118,7 +119,7 @@ class LiftTrainer(Trainer):
 
     def load_start(self, pack: str) -> StartingPoint:
         model = load_lift_model(str(line_folder(pack)) if self.kind == LINE else pack, str(self.device), self.kind)
-        return StartingPoint(model.name, model.card, model.skeleton.keypoints, model.denoiser.state_dict(), model.features.mean, model.features.std)
+        return StartingPoint(find_pack(pack).name, model.card, model.skeleton.keypoints, model.denoiser.state_dict(), model.features.mean, model.features.std)
 
     def make_schedule(self) -> Schedule:
         return Schedule(STEPS, TAU)

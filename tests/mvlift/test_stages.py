@@ -128,7 +128,7 @@ def test_a_run_starts_from_the_line_network_of_a_pack(data, line: LineTrainer, t
     for key, value in started.denoiser.state_dict().items():
         assert torch.equal(value, line.average[key].half().float()), key
     assert torch.allclose(started.std, line.std, atol=1e-3)
-    assert started.card()["training"]["before"][0]["pack"] == "line"
+    assert started.card()["training"]["before"][0]["pack"] == "old"
 
 
 def test_what_no_run_can_start_from_is_named(data, line: LineTrainer, tmp_path: Path):
@@ -227,7 +227,7 @@ def windows_of(line: LineTrainer, count: int = 2) -> dict:
             "distance": batch.distance[:count], "first": first, "seeds": list(range(count))}
 
 
-@pytest.mark.parametrize("changes", [{}, {"agree": False}, {"pairs": "neighbours"}, {"calls": 0, "iterations": 30}])
+@pytest.mark.parametrize("changes", [{}, {"agree": False}, {"calls": 0, "iterations": 30}])
 def test_views_are_drawn_that_agree(line: LineTrainer, changes: dict):
     settings = replace(FAST, **{"calls": 4, "iterations": 12, "bfloat16": False, **changes})
     drawn, distances = Optimiser(line.as_model(), settings=settings, **windows_of(line)).run()
@@ -245,20 +245,17 @@ def test_the_first_sample_is_near_what_many_steps_reach(line: LineTrainer):
     assert cold.rows == 10 * warm.rows
     reached = [Optimiser(model, settings=settings, **windows).run()[1][-1] for settings in (warm, cold)]
     assert reached[0] < reached[1]
-    assert PAPER.rows > 10 * FAST.rows
+    assert PAPER.rows >= 10 * FAST.rows
 
 
 def test_right_views_need_no_change_of_lines(line: LineTrainer):
-    """Pictures of one 3D motion cost nothing, whatever the pairs."""
+    """Pictures of one 3D motion cost nothing."""
     windows = windows_of(line)
-    for pairs in ("all", "neighbours"):
-        optimiser = Optimiser(line.as_model(), settings=replace(FAST, pairs=pairs), **windows)
-        points = torch.randn(2, windows["pictures"].shape[1], 18, 3, generator=torch.Generator().manual_seed(0)) * 0.3
-        optimiser.axes = ring(6, windows["first"], middle_elevation(line.domain))
-        pictures = see(points, optimiser.axes, windows["distance"])
-        exact = Optimiser(line.as_model(), settings=replace(FAST, pairs=pairs), **{**windows, "pictures": pictures[:, 0]})
-        assert exact.consistency(exact.model.features.normalise(pictures[:, 1:])) < 1e-3 * pictures.shape[1] * pictures[0, 0].numel()
-        assert exact.consistency(exact.model.features.normalise(pictures[:, 1:] + 0.1 * torch.randn(pictures[:, 1:].shape))) > 50
+    points = torch.randn(2, windows["pictures"].shape[1], 18, 3, generator=torch.Generator().manual_seed(0)) * 0.3
+    pictures = see(points, ring(6, windows["first"], middle_elevation(line.domain)), windows["distance"])
+    exact = Optimiser(line.as_model(), settings=FAST, **{**windows, "pictures": pictures[:, 0]})
+    assert exact.consistency(exact.model.features.normalise(pictures[:, 1:])) < 1e-3 * pictures.shape[1] * pictures[0, 0].numel()
+    assert exact.consistency(exact.model.features.normalise(pictures[:, 1:] + 0.1 * torch.randn(pictures[:, 1:].shape))) > 50
 
 
 def test_multi_view_windows_are_what_cameras_see(line: LineTrainer, tmp_path: Path):

@@ -32,6 +32,7 @@ from backend.training.domain import Domain
 
 ALONE = OptimiseSettings(calls=50, agree=False, iterations=0)  # every view by itself, as the program samples them
 MAS_CALLS = 99
+PAPER_CALLS = 999  # all steps of the diffusion but the last, which is clean
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,18 @@ class Lifters:
 
     def ours(self, scenes: Sequence[Scene], condition: str, told: bool) -> list[Lifted]:
         """The lift as users have it; `told`: the camera's pitch and focal length are known."""
-        model, skeleton, made = self.model, self.domain.skeleton, []
+        return self._lifted(self.model, scenes, condition, told, self.settings.calls)
+
+    def sampled(self, scenes: Sequence[Scene], condition: str, calls: int) -> list[Lifted]:
+        """The lift from noise alone, as the paper samples."""
+        return self._lifted(replace(self.model, prior=None), scenes, condition, True, calls)
+
+    def _lifted(self, model: LiftModel, scenes: Sequence[Scene], condition: str, told: bool, calls: int) -> list[Lifted]:
+        skeleton, made = self.domain.skeleton, []
         for number, scene in enumerate(scenes):
             poses = scene.poses(skeleton, model.fps, condition)
             pitch = math.degrees(scene.pitch) if told else math.nan
-            settings = LiftSettings(model.name, scene.name, pitch=pitch, seed=self.settings.seed + number, calls=self.settings.calls)
+            settings = LiftSettings(model.name, scene.name, pitch=pitch, seed=self.settings.seed + number, calls=calls)
             motion = lift(poses if told else replace(poses, focal=0.0), model, settings,
                           lambda fraction, message, number=number: self.report((number + fraction) / len(scenes), message))[0]
             points = keypoints_of(motion, skeleton)
@@ -176,6 +184,10 @@ ROWS = {
     OURS: Row("MVLift, ours", lambda lifters, scenes, condition: lifters.ours(scenes, condition, True), ("model",), True),
     "ours-unknown-camera": Row("MVLift, ours, pitch and focal length unknown",
                                lambda lifters, scenes, condition: lifters.ours(scenes, condition, False), ("model",)),
+    "sampled": Row("MVLift, ours, sampled from noise", lambda lifters, scenes, condition: lifters.sampled(scenes, condition, lifters.settings.calls),
+                   ("model",), True),
+    "sampled-paper": Row(f"the same in {PAPER_CALLS} steps", lambda lifters, scenes, condition: lifters.sampled(scenes, condition, PAPER_CALLS),
+                         ("model",), True),
     SMPLIFY: Row("SMPLify-2D", Lifters.smplify, ("prior",)),
     "smplify-pack": Row("SMPLify-2D, its prior from stage 3", Lifters.smplify_of_pack, ("model",), True),
     "mas": Row("MAS, given the view", Lifters.mas, ("line",)),
@@ -193,4 +205,4 @@ ROWS = {
     "sds-3d-no-epipolar": Row("SDS for 3D without epipolar lines",
                               lambda lifters, scenes, condition: lifters.distilled(scenes, condition, False), ("line",), True),
 }
-USUAL = tuple(name for name in ROWS if name != "stage-2-paper")
+USUAL = tuple(name for name in ROWS if not name.endswith("-paper"))

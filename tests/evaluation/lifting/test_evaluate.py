@@ -67,7 +67,7 @@ def test_the_tables_and_the_page(world: Path, trained: Path, capsys):
         assert (values["fid"] is None) == (name == "bert")
         assert (values["off_lines"] is not None) == (values["apart"] is not None) == name.startswith("stage-")
         assert (values["rows"] or 0) == {
-            "ours": 4 * 2, "ours-unknown-camera": 4 * 2, "stage-1": 5 * 50, "stage-2-sample": 5 * 4, "stage-2": 5 * 7,
+            "ours": 4 * 2, "ours-unknown-camera": 4 * 2, "sampled": 4 * 2, "stage-1": 5 * 50, "stage-2-sample": 5 * 4, "stage-2": 5 * 7,
             "stage-2-no-epipolar": 5 * 7, "sds-3d": 5 * 2, "sds-3d-no-epipolar": 5 * 2, "mas": 5 * 99,
             "smplify": 0, "smplify-pack": 0, "elepose": 0, "bert": 0}[name]
     assert written["rows"]["bert"]["clear"]["joint"] < 1
@@ -91,6 +91,14 @@ def test_the_ways_of_stage_2_are_compared(world: Path, trained: Path):
     assert len({row["joint"] for row in values.values()}) == 3
     assert all(np.isfinite([row[key] for key in ("joint", "root", "object_root", "off_lines", "apart", "window_seconds")]).all() for row in values.values())
     assert (written["stage_2"], written["paper_iterations"]) == ({"calls": 4, "iterations": 3}, 7)
+
+
+def test_few_steps_from_noise_are_compared_with_the_papers(world: Path, trained: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rows, "PAPER_CALLS", 5)
+    assert run(world, "--pack", str(world / "pack"), "--rows", "sampled", "sampled-paper", "--conditions", "clear", "--json", str(trained / "few.json")) == 0
+    values = {name: row["clear"] for name, row in json.loads((trained / "few.json").read_text())["rows"].items()}
+    assert {name: row["rows"] for name, row in values.items()} == {"sampled": 4 * 2, "sampled-paper": 4 * 5}
+    assert values["sampled"]["joint"] != values["sampled-paper"]["joint"]
 
 
 def test_rows_that_lack_something_say_so(world: Path, trained: Path, capsys):
