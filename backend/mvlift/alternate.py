@@ -15,8 +15,7 @@ import torch
 
 from backend.mas.sampler import Noise
 from backend.motion.bones import median_lengths
-from backend.motion.cameras import view_axes
-from backend.mvlift.body_fit import BodyFit, FitSettings, start, with_objects
+from backend.mvlift.body_fit import BodyFit, FitSettings, fit_bodies, with_objects
 from backend.mvlift.pose_prior import PosePrior
 from backend.mvlift.track import Drawn, Track
 from backend.mvlift.windows import hips_of
@@ -40,7 +39,7 @@ class AlternateSettings:
     @property
     def adam(self) -> int:
         """Steps of Adam."""
-        return self.fit.place_iterations + self.fit.iterations + self.calls * self.iterations
+        return self.fit.adam + self.calls * self.iterations
 
 
 def alternate(track: Track, prior: PosePrior, up: torch.Tensor, seed: int, settings: AlternateSettings,
@@ -59,15 +58,11 @@ def alternate(track: Track, prior: PosePrior, up: torch.Tensor, seed: int, setti
 
 
 def first_fit(track: Track, prior: PosePrior, up: torch.Tensor, settings: FitSettings, report: Callable[[float], None]) -> BodyFit:
-    """The body as what was filmed alone tells it: of two starts, which one view hardly tells apart, the one that fits better."""
+    """The body as what was filmed alone tells it."""
     joints = len(prior.lengths)
     rays, sure = (part[:, :joints].double().cpu().numpy() for part in (track.rays, track.seen))
-    axes = view_axes(torch.tensor(0.0), torch.atan2(-up[2], up[1]).cpu()).double().numpy()
-    starts = [start(prior, rays, sure, axes, flipped) for flipped in (False, True)]
-    fit = BodyFit(prior, np.stack([rays] * 2), np.stack([sure] * 2), [track.frames] * 2, *(np.stack(parts) for parts in zip(*starts)), settings, up.cpu())
-    fit.run(settings.place_iterations, posed=False)
-    fit.run(settings.iterations, report=report)
-    return fit.row(int(fit.costs().argmin()))
+    fit, (best,) = fit_bodies(prior, [(rays, sure)], [up], settings, report=report)
+    return fit.row(best)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ the body's size. Points that were hidden weigh nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d, median_filter
 from torch.nn import functional
 
+from backend.motion.cameras import view_axes
 from backend.mvlift.pose_prior import PosePrior
 from backend.mvlift.track import Floor
 from backend.mvlift.windows import fill_gaps, hips_of
@@ -56,12 +57,17 @@ class FitSettings:
     stretch: float = 1e-3
     floor: float = 0.3
 
+    @property
+    def adam(self) -> int:
+        """Steps of Adam."""
+        return self.place_iterations + self.iterations
+
 
 class BodyFit:
     """Bodies [B,T,J,3] in the cameras' axes right, up, forward, in the prior's units.
 
     prior: how they are posed; rays [B,T,J,2] and how surely they were seen [B,T,J]; lengths [B]: valid frames; turns [B,T,3,3] (from the body's axes
-    to the camera's) and places [B,T,3] of the hips: where to begin; up [3], None where feet should say nothing: then one of them mostly is
+    to the camera's) and places [B,T,3] of the hips: where to begin; up [B,3], None where feet should say nothing: then one of them mostly is
     on a floor, whose height and tilt are found, and how far the body can be away from a camera that looks down on it is told better than by its size.
     """
 
@@ -70,6 +76,7 @@ class BodyFit:
         self.prior, self.settings, self.up = prior, settings, up
         self.target, self.weight, turn, place = (torch.from_numpy(part).float() for part in (rays, sure, turns, places))
         self.valid = (torch.arange(rays.shape[1]) < torch.tensor(lengths)[:, None]).float()
+        self.weight = self.weight * self.valid[..., None]
         self.away = place[..., 2].mean(1)[:, None, None]
         self.direction = (HANDED[:, None] * turn)[..., :2].clone().requires_grad_(True)
         self.began = place
@@ -88,9 +95,9 @@ class BodyFit:
     def row(self, number: int) -> BodyFit:
         """A fit of one row alone, as far as it has come."""
         one = copy(self)
-        for name in ("target", "weight", "valid", "away", "direction", "began", "shift", "latents", "stretch", "tilt", "floor"):
-            part = getattr(self, name)
-            setattr(one, name, part.detach()[number : number + 1].clone().requires_grad_(part.requires_grad))
+        for name in ("target", "weight", "valid", "away", "direction", "began", "shift", "latents", "stretch", "tilt", "floor", "up"):
+            if (part := getattr(self, name)) is not None:
+                setattr(one, name, part.detach()[number : number + 1].clone().requires_grad_(part.requires_grad))
         return one
 
     @property
@@ -171,6 +178,27 @@ class BodyFit:
     def costs(self) -> torch.Tensor:
         """[B]"""
         return self._costs(None)
+
+
+def fit_bodies(prior: PosePrior, motions: Sequence[tuple[np.ndarray, np.ndarray]], ups: Sequence[torch.Tensor], settings: FitSettings,
+               standing: bool = True, report: Callable[[float], None] = lambda fraction: None) -> tuple[BodyFit, list[int]]:
+    """Bodies fitted to what cameras saw alone, each from two starts, which one view hardly tells apart.
+
+    Args: motions: rays [T,J,2] and how surely they were seen [T,J] of each; ups [3]: in its camera's axes; standing: feet are mostly on a floor.
+    Returns: the fit of all starts, and the row of each motion's better one.
+    """
+    lengths, rows = [len(rays) for rays, _ in motions], []
+    for flipped in (False, True):
+        for (rays, sure), up in zip(motions, ups, strict=True):
+            axes = view_axes(torch.tensor(0.0), torch.atan2(-up[2], up[1]).cpu()).double().numpy()
+            padding = (0, max(lengths) - len(rays))
+            rows.append([np.pad(part, (padding, *[(0, 0)] * (part.ndim - 1)), mode="edge") for part in (rays, sure, *start(prior, rays, sure, axes, flipped))])
+    rays, sure, turns, places = (np.stack(parts) for parts in zip(*rows))
+    fit = BodyFit(prior, rays, sure, lengths * 2, turns, places, settings, torch.stack([*ups, *ups]).cpu() if standing else None)
+    fit.run(settings.place_iterations, posed=False)
+    fit.run(settings.iterations, report=report)
+    better = fit.costs().view(2, len(motions)).argmin(0)
+    return fit, [int(side) * len(motions) + row for row, side in enumerate(better)]
 
 
 def start(prior: PosePrior, rays: np.ndarray, sure: np.ndarray, axes: np.ndarray, flipped: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -40,13 +40,13 @@ def pairs(lengths_of: np.ndarray) -> np.ndarray:
     return np.linalg.norm(lengths_of[:, children] - lengths_of[:, parents], axis=-1)
 
 
-def camera(pitch: float = 0.12, distance: float = 4.0, aside: float = 0.5, high: float = 1.6) -> Camera:
+def camera(pitch: float = 0.12, distance: float = 4.0, aside: float = 0.5, high: float = 1.6, focal: float = FOCAL) -> Camera:
     """A camera behind -Y that looks along +Y and down by `pitch` radians."""
     forward = np.array([0, math.cos(pitch), -math.sin(pitch)])
     right = np.array([1.0, 0, 0])
     rotation = np.stack([right, -np.array([0, math.sin(pitch), math.cos(pitch)]), forward])
     eye = np.array([aside, -distance, high])
-    return Camera(np.array([[FOCAL, 0, IMAGE[0] / 2], [0, FOCAL, IMAGE[1] / 2], [0, 0, 1.0]]), rotation, -rotation @ eye, IMAGE)
+    return Camera(np.array([[focal, 0, IMAGE[0] / 2], [0, focal, IMAGE[1] / 2], [0, 0, 1.0]]), rotation, -rotation @ eye, IMAGE)
 
 
 def film(*motions: np.ndarray, by: Camera | None = None) -> Poses2D:

@@ -17,9 +17,11 @@ from backend.motion.bones import bone_lengths
 from backend.mvlift.alternate import AlternateSettings, alternate, first_fit, from_hips, redraw
 from backend.mvlift.body_fit import FitSettings, with_objects
 from backend.mvlift.lift import lift
+from backend.mvlift.look import FOCALS, fitting_focal
 from backend.mvlift.model import LiftModel, load_lift_model
 from backend.mvlift.pose_prior import PRIOR, PosePrior, body_axes
 from backend.mvlift.settings import LiftSettings
+from backend.mvlift.subjects import subjects
 from backend.mvlift.track import Track
 from backend.mvlift.windows import hips_of, up_of
 from tests.mvlift.lifting import FOCAL, IMAGE, SKELETON, Oracle, camera, film, make_pack, seen_by, walk
@@ -231,14 +233,28 @@ def test_a_pack_with_a_prior_lifts_in_a_few_calls(model: LiftModel):
     assert lifted.provenance["pixels_off"] < 40
 
 
-def test_an_unknown_camera_is_a_usual_one(model: LiftModel):
+@pytest.mark.parametrize("share", [0.7, 2.0])
+def test_who_walks_away_tells_the_focal_length(model: LiftModel, prior: PosePrior, share: float):
+    """A long lens from far away shows them as large as a short one from nearby, but less of their way; who stays shows nothing of it."""
+    side = max(IMAGE)
+    away, still = walk(4.0, 1.4), walk(4.0, 0.6)
+    still[..., :2] -= still[:, HIPS, :2].mean(1, keepdims=True) - still[:1, HIPS, :2].mean(1, keepdims=True)
+    told = []
+    for motion in (away, still):
+        found = subjects(replace(film(motion, by=camera(distance=3.5 * share, focal=share * side)), focal=0.0), model)
+        told.append(fitting_focal(model, prior, found, IMAGE, None, lambda fraction: None) / side)
+    assert abs(math.log(told[0] / share)) < 0.6 * abs(math.log(share))  # the usual one is 1 off
+    assert 0.7 <= told[1] <= 1.4
+
+
+def test_an_unknown_camera_looks_down_as_usual(model: LiftModel):
     """No calls of the network are spent on guessing it; a pitch or a focal length that is given is taken."""
     poses = replace(film(walk(1.0)), focal=0.0)
     settings = LiftSettings("tiny", "walk.npz", device="cpu", plant=False, calls=2)
     with rows_counted(model) as counted:
         lifted = lift(poses, model, settings)[0]
     assert counted == [2 * 4 * len(track_of(model, walk(1.0)).starts)]
-    assert lifted.camera.K[0, 0] == IMAGE[0]
+    assert lifted.camera.K[0, 0] in np.array(FOCALS) * IMAGE[0]
     told = lift(poses, model, replace(settings, pitch=20.0, focal=900.0))[0]
     assert told.camera.K[0, 0] == 900
     assert math.degrees(math.asin(-told.camera.R[2, 2])) == pytest.approx(20, abs=6)  # feet may level it

@@ -23,7 +23,7 @@ from backend.evaluation.lifting.networks import rows_counted
 from backend.evaluation.output import add_output_arguments, write_output
 from backend.evaluation.progress import print_progress
 from backend.evaluation.tables import markdown_table
-from backend.mvlift.alternate import AlternateSettings
+from backend.mvlift.alternate import FIRST_FIT, AlternateSettings
 from backend.mvlift.lift import lift
 from backend.mvlift.model import LINE, MULTIVIEW, LiftModel, load_lift_model, make_body, make_features
 from backend.mvlift.network import LiftDenoiser, LiftNetworkSettings
@@ -103,7 +103,7 @@ def measure_lift(name: str, model: LiftModel, seconds: float, seed: int, told: b
     lift(poses, model, replace(settings, calls=2, look_calls=2))
     with rows_counted(model) as counted:
         spent = timed(lambda: lift(poses, model, settings, lambda fraction, message: print_progress(fraction, f"{name}: {message}")), model.device)
-    adam = AlternateSettings(calls=settings.calls_of(model)).adam if model.prior else 0
+    adam = AlternateSettings(calls=settings.calls_of(model)).adam + (0 if told else FIRST_FIT.adam) if model.prior else 0
     return Cost(name, counted[0] // model.denoiser.settings.views, counted[0], adam, *map(float, spent))
 
 

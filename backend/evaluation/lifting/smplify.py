@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from backend.evaluation.lifting.results import camera_axes, rays_of
 from backend.evaluation.lifting.scenes import Scene
 from backend.mas.sampler import Report
-from backend.mvlift.body_fit import BodyFit, FitSettings, start
+from backend.mvlift.body_fit import FitSettings, fit_bodies
 from backend.mvlift.pose_prior import PosePrior
 
 BATCH = 32
@@ -28,28 +29,14 @@ def fit(scenes: Sequence[Scene], condition: str, prior: PosePrior, settings: Fit
     """Bodies [T,J,3] in the axes right, up, forward of the scenes' cameras, metres; from two starts the one that fits better."""
     fitted: list[np.ndarray] = []
     for first in range(0, len(scenes), BATCH):
-        some, tries = scenes[first : first + BATCH], []
-        for number, flipped in enumerate((False, True)):
-            def within(fraction: float, first: int = first, count: int = len(some), number: int = number) -> None:
-                report((first + count * (number + fraction) / 2) / len(scenes), "SMPLify-2D")
+        some, count = scenes[first : first + BATCH], len(prior.skeleton.joints)
+        motions = [tuple(part[:, :count] for part in rays_of(scene, condition)) for scene in some]
+        ups = [torch.from_numpy(camera_axes(scene)[:, 2]).float() for scene in some]
 
-            one = _begin(some, condition, prior, settings, flipped)
-            one.run(settings.place_iterations, posed=False)
-            one.run(settings.iterations, report=within)
-            tries.append((one.bodies().double().numpy(), one.costs()))
-        for row, scene in enumerate(some):
-            bodies, _ = min(tries, key=lambda one, row=row: float(one[1][row]))
-            fitted.append(bodies[row, : len(scene.points)])
+        def within(fraction: float, first: int = first, some: Sequence[Scene] = some) -> None:
+            report((first + len(some) * fraction) / len(scenes), "SMPLify-2D")
+
+        tries, best = fit_bodies(prior, motions, ups, settings, False, within)
+        bodies = tries.bodies().double().numpy()
+        fitted += [bodies[row, : len(scene.points)] for row, scene in zip(best, some)]
     return fitted
-
-
-def _begin(scenes: Sequence[Scene], condition: str, prior: PosePrior, settings: FitSettings, flipped: bool) -> BodyFit:
-    count, frames = len(prior.skeleton.joints), max(len(scene.points) for scene in scenes)
-    rays, sure = np.zeros((len(scenes), frames, count, 2)), np.zeros((len(scenes), frames, count))
-    turns, places = np.zeros((len(scenes), frames, 3, 3)), np.zeros((len(scenes), frames, 3))
-    for row, scene in enumerate(scenes):
-        length = len(scene.points)
-        rays[row, :length], sure[row, :length] = (part[:, :count] for part in rays_of(scene, condition))
-        turns[row, :length], places[row, :length] = start(prior, rays[row, :length], sure[row, :length], camera_axes(scene), flipped)
-        turns[row, length:], places[row, length:] = turns[row, length - 1], places[row, length - 1]
-    return BodyFit(prior, rays, sure, [len(scene.points) for scene in scenes], turns, places, settings)
