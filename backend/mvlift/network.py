@@ -13,6 +13,7 @@ from backend.diffusion.denoiser import sinusoids
 from backend.diffusion.schedule import Schedule
 
 STEP_FEATURES, STEP_HIDDEN = 64, 256
+MOST_GROWTH = 2.5  # by which queries and keys may be larger than they began
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,19 @@ class Attention(nn.Module):
         self.heads, self.dropout = settings.heads, settings.dropout
         self.query, self.key, self.value = (nn.Linear(width, inner) for _ in range(3))
         self.out, self.norm = nn.Linear(inner, width), nn.LayerNorm(width)
+        deviation = math.sqrt(2 / (width + settings.head_width))
         for layer in (self.query, self.key, self.value):
-            nn.init.normal_(layer.weight, std=math.sqrt(2 / (width + settings.head_width)))
+            nn.init.normal_(layer.weight, std=deviation)
+        self.most = MOST_GROWTH * deviation * math.sqrt(width * inner)
         nn.init.xavier_normal_(self.out.weight)
+
+    @torch.no_grad()
+    def hold_sharpness(self) -> None:
+        """Keeps queries and keys from growing without end: each frame would look at one other alone, and gradients explode."""
+        for layer in (self.query, self.key):
+            share = (self.most / layer.weight.norm()).clamp(max=1.0)
+            layer.weight.mul_(share)
+            layer.bias.mul_(share)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         query, key, value = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value))
@@ -120,6 +131,11 @@ class LiftDenoiser(nn.Module):
             for last in (layer.attention.out, layer.feed.second):
                 nn.init.zeros_(last.weight)
                 nn.init.zeros_(last.bias)
+
+    def hold_sharpness(self) -> None:
+        """To be called after every step of a training."""
+        for layer in (*self.layers, *self.crosses):
+            layer.attention.hold_sharpness()
 
     def forward(self, x: torch.Tensor, steps: torch.Tensor, given: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """x [B,V,T,J,2] normalised; steps [B,V] int64; given [B,V,T,C]; lengths [B] valid frames, None for all. Returns x0 [B,V,T,J,2]."""

@@ -127,6 +127,11 @@ class LiftTrainer(Trainer):
     def make_network(self, settings: LiftNetworkSettings) -> LiftDenoiser:
         return LiftDenoiser(settings, self.schedule)
 
+    def train_step(self) -> float:
+        loss = super().train_step()
+        self.denoiser.hold_sharpness()
+        return loss
+
     @property
     def features(self) -> Features:
         return make_features(self.mean, self.std, self.body)

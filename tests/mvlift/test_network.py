@@ -100,3 +100,21 @@ def test_all_views_learn():
     x, steps, given = inputs()
     denoiser(x, steps, given).square().mean().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for name, parameter in denoiser.named_parameters() if "key.bias" not in name)
+
+
+def test_queries_and_keys_are_held_to_a_few_times_what_they_began_with():
+    torch.manual_seed(0)
+    network = LiftDenoiser(LiftNetworkSettings(5, 15, 32, 32, 2, 2, 16, 0.0, views=4, cross="own"), Schedule(1000, 1.0))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.hold_sharpness()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    grown = [attention for layer in (*network.layers, *network.crosses) for attention in (layer.attention.query, layer.attention.key)]
+    with torch.no_grad():
+        for layer in grown:
+            layer.weight.mul_(100)
+            layer.bias.mul_(100)
+    network.hold_sharpness()
+    for name, value in network.state_dict().items():
+        times = 1.0 if not any(part in name for part in ("query", "key")) else float(value.norm() / before[name].norm())
+        assert torch.allclose(value, times * before[name], rtol=1e-4), name
+        assert times == 1.0 or 2 < times < 3, name

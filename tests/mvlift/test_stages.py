@@ -350,6 +350,17 @@ def test_damaged_files_of_a_stage_are_named(data, line: LineTrainer, tmp_path: P
     assert caught.value.place.endswith("000000.npz")
 
 
+def test_attention_is_held_after_every_step(data, tmp_path: Path):
+    domain, motions, _ = data
+    trained = LineTrainer(motions, domain, NETWORK, SETTINGS, tmp_path, "cpu")
+    query = trained.denoiser.layers[0].attention.query.weight
+    began = float(query.norm())
+    with torch.no_grad():
+        query.mul_(100)
+    trained.train_step()
+    assert float(query.norm()) < 3 * began
+
+
 def test_a_resumed_stage_is_the_unbroken_one(data, line: LineTrainer, tmp_path: Path):
     domain, _, _ = data
     model = load_lift_model(str(line.folder), "cpu", LINE)
