@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from backend.mvlift.alternate import FIRST_FIT
-from backend.mvlift.body_fit import fit_bodies
+from backend.mvlift.body_fit import HANDED, fit_bodies
 from backend.mvlift.denoise import Denoised, DenoiseSettings, denoise
 from backend.mvlift.model import LiftModel
 from backend.mvlift.pose_prior import PosePrior
@@ -46,8 +46,8 @@ def seen_up(looks: list[Denoised]) -> torch.Tensor:
 
 def misfit(track: Track, result: Drawn) -> float:
     """How far a body of constant bones stays from what was filmed, in shares of its usual size: what a wrong focal length makes worse."""
-    model = track.model
-    fitted = fit_skeleton(result.points[None], result.normal[None], model.skeleton)[0]
+    model, handed = track.model, HANDED.to(result.points)
+    fitted = handed * fit_skeleton(handed * result.points[None], handed[:, None] * handed * result.normal[None], model.skeleton)[0]
     pictures = track.from_camera(fitted[track.index])
     shown = pictures @ track.axes[:, None, 0].transpose(-1, -2)
     flat = shown[..., :2] / (1 + shown[..., 2:] / track.distance.view(-1, 1, 1, 1))

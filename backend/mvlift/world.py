@@ -78,9 +78,11 @@ def to_world(model: LiftModel, found: list[Subject], results: list[Drawn], up: t
     axes = view_axes(torch.tensor(0.0), torch.atan2(-up[2], up[1]).cpu()).double().numpy()
     motions, scales = [], []
     for result in results:
-        points = fit_skeleton(result.points[None].double(), result.normal[None].double(), skeleton)[0].cpu().numpy()
+        turned = torch.from_numpy(axes).to(result.points.device)  # right, up, forward is left-handed, in which a rigid thing can't be turned
+        normal = turned.T @ result.normal.double() @ turned
+        points = fit_skeleton(result.points[None].double() @ turned, normal[None], skeleton)[0].cpu().numpy()
         scales.append(height / float(body["height"]) * float(body["bones"]) / stature(model, points))
-        motions.append(smoothed(points * scales[-1]) @ axes)
+        motions.append(smoothed(points * scales[-1]))
     turn, heights = found_floors(motions, results, scales, axes, model)
     motions, floor = on_one_floor([motion @ turn.T for motion in motions], heights - standing, skeleton)
     first = min(range(len(found)), key=lambda number: found[number].start)

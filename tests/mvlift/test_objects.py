@@ -19,13 +19,16 @@ from backend.evaluation.lifting.scenes import CLEAR, Scene, make_scenes
 from backend.evaluation.progress import print_progress
 from backend.motion.motion2d import Motion2DSet
 from backend.motion.motion3d import Camera, Motion3D
-from backend.motion.rigid_fit import things_of
+from backend.motion.rigid_fit import keypoints_of, things_of
 from backend.mvlift.lift import lift
 from backend.mvlift.model import LINE, LiftModel, load_lift_model
 from backend.mvlift.optimise import FAST
 from backend.mvlift.settings import LiftSettings
 from backend.mvlift.stages import load_motions
+from backend.mvlift.subjects import subjects
+from backend.mvlift.track import Drawn, Floor
 from backend.mvlift.windows import absent
+from backend.mvlift.world import to_world
 from backend.poses.poses2d import Poses2D
 from backend.training.domain import Domain
 from backend.training.project import bodies
@@ -158,6 +161,25 @@ def test_a_lifted_person_carries_a_box_that_turns(folder: Path, tmp_path: Path):
     assert np.allclose(again.object_sizes, lifted.object_sizes)
     pixels = lifted.camera.project(lifted.object_positions[:, 0])
     assert np.median(np.linalg.norm(pixels - filmed(motion, BALL).keypoints[0, :, BOX[0]], axis=-1)) < 60
+
+
+def test_a_box_that_was_found_stands_as_it_was_found(folder: Path):
+    """The camera's axes right, up, forward are left-handed; a box seen in them is a mirror image, which no turn makes stand."""
+    motion = one_of(folder, with_box=True)
+    model, poses = load_lift_model(str(folder / "pack"), "cpu"), filmed(motion, BALL)
+    camera = np.array([[1.0, 0, 0], [0, 0, 1], [0, 1, 0]])
+    place = np.array([-motion[..., 0].mean(), -1.0, 6 - motion[..., 1].mean()])
+    seen = torch.from_numpy(motion @ camera.T + place)
+    seen[:, BOX, 2] += 0.1 * torch.randn(len(seen), len(BOX), dtype=seen.dtype, generator=torch.Generator().manual_seed(0))
+    firm = torch.diag(torch.tensor([1.0, 1.0, 0.02], dtype=seen.dtype)).expand(*seen.shape, 3)  # how far away things are, pictures hardly tell
+    drawn = Drawn(seen, firm, floor=Floor(torch.tensor([0.0, 1, 0]), float(place[1])))
+    settings = LiftSettings("pack", "b", pitch=0.0, plant=False)
+    lifted = to_world(model, subjects(poses, model), [drawn], torch.tensor([0.0, 1, 0]), 1100.0, poses, settings)[0]
+    found, true = keypoints_of(lifted, SKELETON)[:, BOX], motion[:, BOX]
+    size = np.linalg.norm(found[:, 1] - found[:, 4], axis=-1).mean() / np.linalg.norm(true[:, 1] - true[:, 4], axis=-1).mean()
+    inside = slice(5, -5)  # both ends are smoothed
+    off = (found - found.mean(1, keepdims=True)) / size - (true - true.mean(1, keepdims=True))
+    assert np.abs(off[inside]).max() < 0.02
 
 
 def test_a_lifted_person_dribbles_and_a_lone_person_has_nothing(folder: Path):
