@@ -19,13 +19,15 @@ from backend.poses.poses2d import Poses2D
 
 Report = Callable[[float, str], None]
 
+LOOKED = 0.4  # share of the time that it takes to find an unknown focal length by fitting bodies
+
 
 def lift(poses: Poses2D, model: LiftModel, settings: LiftSettings, report: Report = lambda fraction, message: None) -> list[Motion3D]:
     """The motion of every track in one world, seen by one camera. Raises KineliftError or Cancelled."""
     settings.check()
     found = subjects(poses, model)
     calls = settings.calls_of(model)
-    share = 0.0 if model.prior is not None else settings.look_calls / (calls + settings.look_calls)
+    share = settings.look_calls / (calls + settings.look_calls) if model.prior is None else 0.0 if settings.focal or poses.focal else LOOKED
     focal, up = look(model, found, poses, settings, lambda fraction, message: report(fraction * share, message))
     results = []
     for number, subject in enumerate(found):
