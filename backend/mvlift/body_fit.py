@@ -77,7 +77,7 @@ class BodyFit:
         self.target, self.weight, turn, place = (torch.from_numpy(part).float() for part in (rays, sure, turns, places))
         self.valid = (torch.arange(rays.shape[1]) < torch.tensor(lengths)[:, None]).float()
         self.weight = self.weight * self.valid[..., None]
-        self.away = place[..., 2].mean(1)[:, None, None]
+        self.away = ((place[..., 2] * self.valid).sum(1) / self.valid.sum(1))[:, None, None]
         self.direction = (HANDED[:, None] * turn)[..., :2].clone().requires_grad_(True)
         self.began = place
         self.shift = torch.zeros_like(place).requires_grad_(True)
@@ -89,7 +89,8 @@ class BodyFit:
         self.tilt = torch.zeros(len(place), 2, requires_grad=True)
         self.floor = torch.zeros(len(place), 1)
         if up is not None:
-            self.floor = self._lowest(self.bodies()).detach().quantile(LOW, dim=1, keepdim=True)
+            lowest = self._lowest(self.bodies()).detach().masked_fill(self.valid == 0, torch.nan)
+            self.floor = lowest.nanquantile(LOW, dim=1, keepdim=True)
         self.floor.requires_grad_(True)
 
     def row(self, number: int) -> BodyFit:

@@ -15,7 +15,7 @@ from backend.evaluation.lifting.networks import rows_counted
 from backend.mas.sampler import Noise
 from backend.motion.bones import bone_lengths
 from backend.mvlift.alternate import AlternateSettings, alternate, first_fit, from_hips, redraw
-from backend.mvlift.body_fit import FitSettings, with_objects
+from backend.mvlift.body_fit import FitSettings, fit_bodies, with_objects
 from backend.mvlift.lift import lift
 from backend.mvlift.look import FOCALS, fitting_focal
 from backend.mvlift.model import LiftModel, load_lift_model
@@ -231,6 +231,16 @@ def test_a_pack_with_a_prior_lifts_in_a_few_calls(model: LiftModel):
     assert np.isfinite(lifted.positions).all()
     assert bone_lengths(lifted.positions, lifted.parents).std(0)[[child - 1 for child in model.prior.rigid]].max() < 1e-5
     assert lifted.provenance["pixels_off"] < 40
+
+
+def test_motions_that_are_fitted_together_are_fitted_as_if_alone(model: LiftModel, prior: PosePrior):
+    tracks = [track_of(model, walk(seconds)) for seconds in (2.0, 1.0)]
+    motions = [tuple(part[:, :JOINTS].double().numpy() for part in (track.rays, track.seen)) for track in tracks]
+    together, rows = fit_bodies(prior, motions, [up_of(PITCH)] * 2, FitSettings(20, 30))
+    for number, motion in enumerate(motions):
+        alone, (best,) = fit_bodies(prior, [motion], [up_of(PITCH)], FitSettings(20, 30))
+        assert rows[number] - number == 2 * best
+        assert torch.allclose(together.bodies()[rows[number], : len(motion[0])], alone.bodies()[best], atol=1e-3)
 
 
 @pytest.mark.parametrize("share", [0.7, 2.0])

@@ -21,12 +21,13 @@ from backend.motion.motion2d import Motion2DSet
 from backend.motion.motion3d import Camera, Motion3D
 from backend.motion.rigid_fit import keypoints_of, things_of
 from backend.mvlift.lift import lift
+from backend.mvlift.look import misfit
 from backend.mvlift.model import LINE, LiftModel, load_lift_model
 from backend.mvlift.optimise import FAST
 from backend.mvlift.settings import LiftSettings
 from backend.mvlift.stages import load_motions
-from backend.mvlift.subjects import subjects
-from backend.mvlift.track import Drawn, Floor
+from backend.mvlift.subjects import rays_of, subjects
+from backend.mvlift.track import Drawn, Floor, Track
 from backend.mvlift.windows import absent
 from backend.mvlift.world import to_world
 from backend.poses.poses2d import Poses2D
@@ -180,6 +181,18 @@ def test_a_box_that_was_found_stands_as_it_was_found(folder: Path):
     inside = slice(5, -5)  # both ends are smoothed
     off = (found - found.mean(1, keepdims=True)) / size - (true - true.mean(1, keepdims=True))
     assert np.abs(off[inside]).max() < 0.02
+
+
+def test_a_box_that_is_right_fits_what_was_filmed(folder: Path):
+    """In the camera's axes as well, by which a first look judges."""
+    motion = one_of(folder, with_box=True)
+    model, poses = load_lift_model(str(folder / "pack"), "cpu"), filmed(motion, BALL)
+    up = torch.tensor([0.0, 1, 0])
+    track = Track(model, *rays_of(subjects(poses, model)[0], 1100.0, poses.image_size, model.device), up)
+    seen = torch.from_numpy(motion @ np.array([[1.0, 0, 0], [0, 0, 1], [0, 1, 0]]) + [-motion[..., 0].mean(), -1.0, 6 - motion[..., 1].mean()]).float()
+    track.take_scale(seen)
+    normal = torch.eye(3).expand(*seen.shape, 3)
+    assert misfit(track, Drawn(seen, normal)) < 0.01
 
 
 def test_a_lifted_person_dribbles_and_a_lone_person_has_nothing(folder: Path):

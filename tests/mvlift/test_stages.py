@@ -256,6 +256,8 @@ def test_right_views_need_no_change_of_lines(line: LineTrainer):
     exact = Optimiser(line.as_model(), settings=FAST, **{**windows, "pictures": pictures[:, 0]})
     assert exact.consistency(exact.model.features.normalise(pictures[:, 1:])) < 1e-3 * pictures.shape[1] * pictures[0, 0].numel()
     assert exact.consistency(exact.model.features.normalise(pictures[:, 1:] + 0.1 * torch.randn(pictures[:, 1:].shape))) > 50
+    other = see(points.flip(1), exact.axes, windows["distance"])  # views that agree with each other, and not with the one that filmed
+    assert exact.consistency(exact.model.features.normalise(other[:, 1:])) > 50
 
 
 def test_multi_view_windows_are_what_cameras_see(line: LineTrainer, tmp_path: Path):
